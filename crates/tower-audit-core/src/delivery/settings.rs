@@ -1,0 +1,145 @@
+//! How the engine behaves.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+/// What happens to a record that finds the queue full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// It is dropped and counted as [`DropReason::Full`](super::DropReason::Full). Nobody waits.
+    #[default]
+    Drop,
+    /// Whoever can wait, waits for room, at most this long; then the record is dropped and counted.
+    ///
+    /// A request waits before its response head is sent. What cannot wait - a synchronous call, a
+    /// request whose client is gone - is dropped at once.
+    Wait(Duration),
+}
+
+/// How the engine behaves. Every value has a default that suits a service of a few thousand events
+/// a second.
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until they are given to an auditor"]
+pub struct DeliverySettings {
+    pub(super) capacity: NonZeroUsize,
+    pub(super) capacity_bytes: NonZeroUsize,
+    pub(super) overflow: Overflow,
+    pub(super) batch_records: NonZeroUsize,
+    pub(super) batch_bytes: NonZeroUsize,
+    pub(super) in_flight: NonZeroUsize,
+    pub(super) linger: Duration,
+    pub(super) write_timeout: Duration,
+    pub(super) retry_first: Duration,
+    pub(super) retry_most: Duration,
+    pub(super) health_timeout: Duration,
+    pub(super) log_period: Duration,
+}
+
+impl DeliverySettings {
+    /// Returns the defaults.
+    pub fn new() -> Self {
+        Self {
+            capacity: CAPACITY,
+            capacity_bytes: CAPACITY_BYTES,
+            overflow: Overflow::Drop,
+            batch_records: BATCH_RECORDS,
+            batch_bytes: BATCH_BYTES,
+            in_flight: IN_FLIGHT,
+            linger: Duration::from_millis(200),
+            write_timeout: Duration::from_secs(30),
+            retry_first: Duration::from_millis(100),
+            retry_most: Duration::from_secs(30),
+            health_timeout: Duration::from_secs(2),
+            log_period: Duration::from_secs(30),
+        }
+    }
+
+    /// Sets how many records may wait or be written at once. Defaults to 8,192.
+    pub fn capacity(mut self, records: NonZeroUsize) -> Self {
+        self.capacity = records;
+        self
+    }
+
+    /// Sets how many bytes those records may take. Defaults to 16 MiB.
+    ///
+    /// A single record larger than this is taken when the queue is empty, so that no record is
+    /// impossible to deliver.
+    pub fn capacity_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.capacity_bytes = bytes;
+        self
+    }
+
+    /// Sets what happens to a record that finds the queue full. Defaults to [`Overflow::Drop`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// Sets how many records are written in one batch at most. Defaults to 500.
+    pub fn batch_records(mut self, records: NonZeroUsize) -> Self {
+        self.batch_records = records;
+        self
+    }
+
+    /// Sets how many bytes are written in one batch at most. Defaults to 1 MiB. A batch holds at
+    /// least one record.
+    pub fn batch_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.batch_bytes = bytes;
+        self
+    }
+
+    /// Sets how many batches may be written at the same time, each on a connection of its own.
+    /// Defaults to 2.
+    pub fn in_flight(mut self, batches: NonZeroUsize) -> Self {
+        self.in_flight = batches;
+        self
+    }
+
+    /// Sets how long a record waits for company, at most, while another batch is being written.
+    /// Defaults to 200 ms. With no batch under way a record is written at once.
+    pub fn linger(mut self, time: Duration) -> Self {
+        self.linger = time;
+        self
+    }
+
+    /// Sets after how long a write counts as failed and is repeated. Defaults to 30 s.
+    pub fn write_timeout(mut self, time: Duration) -> Self {
+        self.write_timeout = time;
+        self
+    }
+
+    /// Sets the backoff of repeated writes: the n-th wait is a random time between zero and
+    /// `first * 2^n`, never more than `most`. Defaults to 100 ms and 30 s.
+    ///
+    /// This is "full jitter" of the AWS Architecture Blog's *Exponential Backoff And Jitter*. While
+    /// the worker shuts down no wait is longer than a second.
+    pub fn retry(mut self, first: Duration, most: Duration) -> Self {
+        self.retry_first = first;
+        self.retry_most = most;
+        self
+    }
+
+    /// Sets how long [`health`](super::Delivery::health) waits for the store. Defaults to 2 s.
+    pub fn health_timeout(mut self, time: Duration) -> Self {
+        self.health_timeout = time;
+        self
+    }
+
+    /// Sets how often the same kind of trouble is logged, at most. Defaults to 30 s.
+    pub fn log_period(mut self, time: Duration) -> Self {
+        self.log_period = time;
+        self
+    }
+}
+
+impl Default for DeliverySettings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const CAPACITY: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();
+const CAPACITY_BYTES: NonZeroUsize = NonZeroUsize::new(16 << 20).unwrap();
+const BATCH_RECORDS: NonZeroUsize = NonZeroUsize::new(500).unwrap();
+const BATCH_BYTES: NonZeroUsize = NonZeroUsize::new(1 << 20).unwrap();
+const IN_FLIGHT: NonZeroUsize = NonZeroUsize::new(2).unwrap();

@@ -1,0 +1,170 @@
+//! What was counted.
+
+use std::{fmt, ops::Index, time::Duration};
+
+/// Why a record was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The queue was full.
+    Full,
+    /// It came after the shutdown.
+    Closed,
+    /// The store refused this very record.
+    Rejected,
+    /// It was still queued when the deadline of the shutdown passed, or when the runtime ended.
+    Abandoned,
+}
+
+impl DropReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Closed, Self::Rejected, Self::Abandoned];
+
+    /// Returns the reason as one word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Closed => "closed",
+            Self::Rejected => "rejected",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
+    const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How many records were dropped, by reason.
+///
+/// ```
+/// use tower_audit_core::delivery::{DropReason, Dropped};
+///
+/// let dropped = Dropped::default();
+/// assert_eq!((dropped[DropReason::Full], dropped.total()), (0, 0));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped([u64; DropReason::ALL.len()]);
+
+impl Dropped {
+    /// Returns how many were dropped for any reason.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(super) fn add(&mut self, reason: DropReason, records: u64) {
+        self.0[reason.index()] += records;
+    }
+}
+
+impl Index<DropReason> for Dropped {
+    type Output = u64;
+
+    fn index(&self, reason: DropReason) -> &u64 {
+        &self.0[reason.index()]
+    }
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.total())?;
+        let mut separator = " (";
+        for reason in DropReason::ALL {
+            if self[reason] > 0 {
+                write!(f, "{separator}{reason} {}", self[reason])?;
+                separator = ", ";
+            }
+        }
+        f.write_str(if separator == ", " { ")" } else { "" })
+    }
+}
+
+/// What was counted since the engine started. At every moment
+/// `accepted = written + queued + dropped.total()`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Records that were handed over.
+    pub accepted: u64,
+    /// Records that the store has confirmed.
+    pub written: u64,
+    /// Records that wait or are being written.
+    pub queued: u64,
+    /// Records that were given up, by reason.
+    pub dropped: Dropped,
+    /// Bytes that the queued records take, roughly.
+    pub queued_bytes: u64,
+    /// Batches that are being written.
+    pub in_flight: u64,
+    /// Writes that the store has confirmed.
+    pub batches: u64,
+    /// Writes that failed and were or will be repeated.
+    pub retries: u64,
+    /// How long the oldest waiting record has been waiting.
+    pub oldest_queued: Option<Duration>,
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            accepted,
+            written,
+            queued,
+            dropped,
+            ..
+        } = self;
+        write!(
+            f,
+            "accepted {accepted}, written {written}, queued {queued}, dropped {dropped}"
+        )
+    }
+}
+
+/// What a shutdown achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// All counts since the start.
+    pub stats: Stats,
+    /// How many records the deadline cut off. They are counted as
+    /// [`DropReason::Abandoned`]; one whose batch was under way may have reached the store.
+    pub left: u64,
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stats {
+            accepted,
+            written,
+            dropped,
+            ..
+        } = self.stats;
+        write!(
+            f,
+            "accepted {accepted}, written {written}, dropped {dropped}, left {}",
+            self.left
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_are_shown_with_their_reasons() {
+        let mut dropped = Dropped::default();
+        assert_eq!(dropped.to_string(), "0");
+        dropped.add(DropReason::Full, 2);
+        dropped.add(DropReason::Rejected, 1);
+        assert_eq!(dropped.to_string(), "3 (full 2, rejected 1)");
+    }
+}

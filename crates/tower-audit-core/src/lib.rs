@@ -1,0 +1,43 @@
+//! The words, the store traits and the delivery engine of
+//! [tower-audit](https://docs.rs/tower-audit): what a store, a command or a queue worker needs,
+//! with no HTTP stack and no database.
+//!
+//! - [`event`]: what an audit event says ([`AuditEvent`], [`Actor`], [`Target`], [`Outcome`]).
+//! - [`delivery`]: the bounded queue, the batches, the retries and the counting.
+//! - [`store`]: the traits of whoever keeps events, and a store in memory.
+//! - [`Auditor`]: the handle that joins the three.
+//!
+//! # Example
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use std::time::Duration;
+//! use tower_audit_core::{Actor, AuditEvent, Auditor, EventReader, Filter, MemoryStore, Target};
+//!
+//! let store = MemoryStore::new();
+//! let auditor = Auditor::new(store.clone());
+//! auditor.record(
+//!     AuditEvent::builder(Actor::user("alice"), "project.delete", Target::new("project", 7))
+//!         .build(),
+//! );
+//! auditor.flush().await;
+//!
+//! let page = store.page(&Filter::new().actor_id("alice"), None, Default::default()).await?;
+//! assert_eq!(page.events[0].action(), "project.delete");
+//! # Ok::<_, tower_audit_core::StoreError>(()) }).unwrap();
+//! ```
+
+mod auditor;
+pub mod delivery;
+pub mod event;
+pub mod store;
+
+pub use auditor::{Auditor, AuditorBuilder};
+pub use delivery::{DeliverySettings, Health, Overflow, ShutdownReport, Stats};
+pub use event::{
+    Action, Actor, ActorKind, AuditEvent, AuditEventBuilder, EventId, Metadata, Outcome, Target,
+    Text,
+};
+pub use store::{
+    Cursor, EventReader, EventWriter, Filter, MemoryStore, Page, PageSize, StoreError,
+};

@@ -1,0 +1,47 @@
+//! Where events are kept, and how they are asked for.
+//!
+//! Whoever wants to keep events somewhere else implements [`EventWriter`]; whoever wants to read
+//! them back through this library's tools implements [`EventReader`] too. Both are written so that
+//! an `async fn` implements them.
+//!
+//! # Example
+//!
+//! A writer that prints:
+//!
+//! ```
+//! use tower_audit_core::{AuditEvent, EventWriter, StoreError};
+//!
+//! struct Printer;
+//!
+//! impl EventWriter for Printer {
+//!     async fn append(&self, batch: &[AuditEvent]) -> Result<(), StoreError> {
+//!         for event in batch {
+//!             println!("{} {}", event.actor().id(), event.action());
+//!         }
+//!         Ok(())
+//!     }
+//!
+//!     async fn check(&self) -> Result<(), StoreError> {
+//!         Ok(())
+//!     }
+//! }
+//! ```
+//!
+//! # Guarantees
+//!
+//! A page is cut by position, never by count: rows that arrive while somebody reads neither repeat
+//! nor hide a row ([`Cursor`]).
+
+mod error;
+mod filter;
+mod memory;
+mod page;
+mod reader;
+mod writer;
+
+pub use error::{BoxError, StoreError};
+pub use filter::Filter;
+pub use memory::MemoryStore;
+pub use page::{Cursor, Page, PageSize, PageSizeError, ParseCursorError};
+pub use reader::EventReader;
+pub use writer::EventWriter;
