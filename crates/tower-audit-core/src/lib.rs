@@ -39,5 +39,5 @@ pub use event::{
     Text,
 };
 pub use store::{
-    Cursor, EventReader, EventWriter, Filter, MemoryStore, Page, PageSize, StoreError,
+    BoxError, Cursor, EventReader, EventWriter, Filter, MemoryStore, Page, PageSize, StoreError,
 };

@@ -351,10 +351,7 @@ async fn what_is_being_written_takes_room_too() {
 #[tokio::test]
 async fn the_queue_is_bounded_in_bytes() {
     let store = Scripted::closed();
-    let delivery = Delivery::start(
-        DeliverySettings::new().capacity_bytes(some(1_000)),
-        store.clone(),
-    );
+    let delivery = Delivery::start(DeliverySettings::new().capacity_bytes(some(1_000)), store);
     (0..25).for_each(|id| delivery.record(Item(id, 300)));
     let stats = delivery.stats();
     assert_eq!(

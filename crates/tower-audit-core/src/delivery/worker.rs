@@ -72,7 +72,8 @@ impl<R: Record, W: EventWriter<R>> Worker<R, W> {
     /// Writes the whole batch: repeats what may succeed later, and divides what the store rejects
     /// until only the bad record is left.
     async fn deliver(&self, mut batch: Batch<R>) {
-        let mut parts = Vec::from([0..batch.records().len()]);
+        let whole = 0..batch.records().len();
+        let mut parts = vec![whole];
         while let Some(part) = parts.pop() {
             match self.append(&batch.records()[part.clone()]).await {
                 Ok(()) => batch.written(&part),

@@ -25,6 +25,9 @@ pub enum StoreError {
     /// The store refused the data. Retrying cannot help.
     #[error("the audit store rejected the data")]
     Rejected(#[source] BoxError),
+    /// A row cannot be read back: somebody else wrote it, or it is damaged.
+    #[error("the audit store holds a row that cannot be read")]
+    Unreadable(#[source] BoxError),
 }
 
 impl StoreError {
@@ -33,7 +36,7 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::NotReady { .. } => true,
-            Self::Rejected(_) => false,
+            Self::Rejected(_) | Self::Unreadable(_) => false,
         }
     }
 }

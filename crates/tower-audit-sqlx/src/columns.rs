@@ -1,0 +1,179 @@
+//! What both dialects read and write: the same columns in the same order, and one mapping.
+
+use std::{net::IpAddr, time::Duration};
+
+use chrono::{DateTime, Utc};
+use sqlx::{ColumnIndex, Database, Decode, Row, Type};
+use tower_audit_core::{
+    Actor, ActorKind, AuditEvent, AuditEventBuilder as Builder, BoxError, EventId, Metadata,
+    Outcome, StoreError, Target,
+};
+use uuid::Uuid;
+
+/// The columns that a writer fills, in the order of every INSERT.
+pub(crate) const WRITTEN: &str = "id, actor_id, actor_type, action, target_type, target_id, metadata, ip_address, \
+     user_agent, created_at, outcome, reason, status, method, route, path, duration_us, request_id, trace_id, \
+     tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service";
+
+/// Reads an event from a row. Both dialects select times as microseconds, whole numbers as 64 bits
+/// and everything else but the id as text.
+pub(crate) fn event<'r, R: Row>(row: &'r R) -> Result<AuditEvent, StoreError>
+where
+    &'static str: ColumnIndex<R>,
+    Uuid: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let row = Fields(row);
+    let actor = Actor::new(
+        row.parsed::<ActorKind>("actor_type")?,
+        row.text("actor_id")?,
+    )
+    .maybe(row.maybe_text("actor_name")?, Actor::name)
+    .maybe(row.maybe_text("auth_method")?, Actor::auth_method)
+    .maybe(row.maybe_text("credential_id")?, Actor::credential_id)
+    .maybe(row.maybe_text("on_behalf_of")?, Actor::on_behalf_of);
+    let target = Target::new(row.text("target_type")?, row.text("target_id")?);
+    let metadata: Metadata = serde_json::from_str(&row.text("metadata")?).map_err(unreadable)?;
+    let event = AuditEvent::builder(actor, row.text("action")?, target)
+        .id(EventId::from_uuid(row.get::<Uuid>("id")?))
+        .created_at(row.time("created_at")?)
+        .recorded_at(row.time("recorded_at")?)
+        .outcome(row.parsed::<Outcome>("outcome")?)
+        .all_metadata(metadata)
+        .maybe(
+            row.maybe_parsed::<IpAddr>("ip_address")?,
+            Builder::ip_address,
+        )
+        .maybe(
+            row.maybe_parsed::<IpAddr>("peer_address")?,
+            Builder::peer_address,
+        )
+        .maybe(row.maybe_number::<u16>("status")?, Builder::status)
+        .maybe(
+            row.maybe_number("duration_us")?.map(Duration::from_micros),
+            Builder::duration,
+        )
+        .maybe(row.maybe_text("reason")?, Builder::reason)
+        .maybe(row.maybe_text("user_agent")?, Builder::user_agent)
+        .maybe(row.maybe_text("method")?, Builder::method)
+        .maybe(row.maybe_text("route")?, Builder::route)
+        .maybe(row.maybe_text("path")?, Builder::path)
+        .maybe(row.maybe_text("request_id")?, Builder::request_id)
+        .maybe(row.maybe_text("trace_id")?, Builder::trace_id)
+        .maybe(row.maybe_text("tenant_id")?, Builder::tenant_id)
+        .maybe(row.maybe_text("service")?, Builder::service);
+    Ok(event.build())
+}
+
+/// A row whose columns are asked for by name.
+struct Fields<'r, R>(&'r R);
+
+impl<'r, R: Row> Fields<'r, R>
+where
+    &'static str: ColumnIndex<R>,
+{
+    fn get<T: Decode<'r, R::Database> + Type<R::Database>>(
+        &self,
+        column: &'static str,
+    ) -> Result<T, StoreError> {
+        self.0.try_get(column).map_err(unreadable)
+    }
+
+    fn text(&self, column: &'static str) -> Result<String, StoreError>
+    where
+        String: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        self.get(column)
+    }
+
+    fn maybe_text(&self, column: &'static str) -> Result<Option<String>, StoreError>
+    where
+        Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        self.get(column)
+    }
+
+    fn parsed<T: std::str::FromStr<Err: Into<BoxError>>>(
+        &self,
+        column: &'static str,
+    ) -> Result<T, StoreError>
+    where
+        String: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        self.text(column)?
+            .parse()
+            .map_err(|error: T::Err| StoreError::Unreadable(error.into()))
+    }
+
+    fn maybe_parsed<T: std::str::FromStr<Err: Into<BoxError>>>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError>
+    where
+        Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        let text = self.maybe_text(column)?;
+        text.map(|text| {
+            text.parse()
+                .map_err(|error: T::Err| StoreError::Unreadable(error.into()))
+        })
+        .transpose()
+    }
+
+    fn maybe_number<T: TryFrom<i64, Error: Into<BoxError>>>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError>
+    where
+        Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        let number: Option<i64> = self.get(column)?;
+        number
+            .map(|number| T::try_from(number).map_err(|error| StoreError::Unreadable(error.into())))
+            .transpose()
+    }
+
+    fn time(&self, column: &'static str) -> Result<DateTime<Utc>, StoreError>
+    where
+        i64: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        let micros = self.get(column)?;
+        DateTime::from_timestamp_micros(micros)
+            .ok_or_else(|| StoreError::Unreadable(Box::new(TimeOutOfRange(micros))))
+    }
+}
+
+fn unreadable(error: impl Into<BoxError>) -> StoreError {
+    StoreError::Unreadable(error.into())
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0} microseconds is no time that can be shown")]
+struct TimeOutOfRange(i64);
+
+/// Where the dialects differ in what they bind.
+pub(crate) trait Dialect: Database {
+    /// How a time is bound.
+    type Time: for<'q> sqlx::Encode<'q, Self> + Type<Self> + Send + 'static;
+
+    fn time(time: DateTime<Utc>) -> Self::Time;
+}
+
+/// Returns the metadata as JSON text.
+pub(crate) fn metadata_text(event: &AuditEvent) -> String {
+    if event.metadata().is_empty() {
+        return "{}".to_owned();
+    }
+    // A map of JSON values always serializes.
+    serde_json::to_string(event.metadata()).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// Returns the duration as the column keeps it.
+pub(crate) fn duration_us(event: &AuditEvent) -> Option<i64> {
+    event
+        .duration()
+        .and_then(|duration| i64::try_from(duration.as_micros()).ok())
+}

@@ -1,0 +1,96 @@
+//! Migrations in Postgres.
+
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+
+use super::{
+    Migrate, MigrateError, MigrationStatus, Source, books, database, fill, migrator, statuses,
+};
+use crate::{postgres::PgStore, table::Indexes};
+
+const SOURCES: &[Source] = &[Source {
+    version: 1,
+    description: "audit logs",
+    sql: include_str!("../../migrations/postgres/0001_audit_logs.sql"),
+}];
+
+const FULL_INDEXES: &str = include_str!("../../migrations/postgres/indexes_full.sql");
+
+impl Migrate for PgPool {
+    async fn migrate(&self) -> Result<(), MigrateError> {
+        PgStore::new(self.clone()).migrate().await
+    }
+
+    async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrateError> {
+        PgStore::new(self.clone()).migration_status().await
+    }
+}
+
+impl Migrate for PgStore {
+    async fn migrate(&self) -> Result<(), MigrateError> {
+        let (schema, table) = self.name();
+        let mut tx = self.pool().begin().await.map_err(database)?;
+        // The lock of a transaction: it goes with it, whatever happens, and survives a pooler.
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(LOCK)
+            .execute(&mut *tx)
+            .await
+            .map_err(database)?;
+        create_schema(&mut tx, schema.as_str())
+            .await
+            .map_err(database)?;
+        let books = format!(r#""{}"."{}""#, schema.as_str(), books(table));
+        migrator(SOURCES, schema.as_str(), table, books)
+            .run_direct(None, &mut *tx, false)
+            .await?;
+        if self.indexes() == Indexes::Full {
+            let sql = fill(FULL_INDEXES, schema.as_str(), table);
+            sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(&mut *tx)
+                .await
+                .map_err(database)?;
+        }
+        tx.commit().await.map_err(database)
+    }
+
+    async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrateError> {
+        let (schema, table) = self.name();
+        let books = format!(r#""{}"."{}""#, schema.as_str(), books(table));
+        let has_books: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+            .bind(&books)
+            .fetch_one(self.pool())
+            .await
+            .map_err(database)?;
+        if !has_books {
+            return Ok(statuses(SOURCES, &[]));
+        }
+        let applied = format!(
+            "SELECT version, description, installed_on FROM {books} WHERE success ORDER BY version"
+        );
+        let applied: Vec<(i64, String, _)> = sqlx::query_as(AssertSqlSafe(applied))
+            .fetch_all(self.pool())
+            .await
+            .map_err(database)?;
+        Ok(statuses(SOURCES, &applied))
+    }
+}
+
+/// Makes the schema if it is missing. `IF NOT EXISTS` alone would ask for the privilege to make
+/// schemas even where there is nothing to make.
+async fn create_schema(connection: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
+    let exists: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1)",
+    )
+    .bind(schema)
+    .fetch_one(&mut *connection)
+    .await?;
+    if !exists {
+        let create = format!(r#"CREATE SCHEMA "{schema}""#);
+        sqlx::raw_sql(AssertSqlSafe(create))
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The key of the advisory lock: "tower-au" in ASCII. The app's own migrator has another one.
+const LOCK: i64 = i64::from_be_bytes(*b"tower-au");

@@ -1,0 +1,71 @@
+//! Migrations in SQLite.
+
+use sqlx::{AssertSqlSafe, SqlitePool};
+
+use super::{
+    Migrate, MigrateError, MigrationStatus, Source, books, database, fill, migrator, statuses,
+};
+use crate::{sqlite::SqliteStore, table::Indexes};
+
+const SOURCES: &[Source] = &[Source {
+    version: 1,
+    description: "audit logs",
+    sql: include_str!("../../migrations/sqlite/0001_audit_logs.sql"),
+}];
+
+const FULL_INDEXES: &str = include_str!("../../migrations/sqlite/indexes_full.sql");
+
+impl Migrate for SqlitePool {
+    async fn migrate(&self) -> Result<(), MigrateError> {
+        SqliteStore::new(self.clone()).migrate().await
+    }
+
+    async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrateError> {
+        SqliteStore::new(self.clone()).migration_status().await
+    }
+}
+
+impl Migrate for SqliteStore {
+    async fn migrate(&self) -> Result<(), MigrateError> {
+        // sqlx has no lock for SQLite. The write lock is one: whoever comes second waits for the
+        // busy timeout of its pool.
+        let mut tx = self
+            .pool()
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(database)?;
+        let books = format!(r#""{}""#, books(self.table()));
+        migrator(SOURCES, "", self.table(), books)
+            .run_direct(None, &mut *tx, false)
+            .await?;
+        if self.indexes() == Indexes::Full {
+            let sql = fill(FULL_INDEXES, "", self.table());
+            sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(&mut *tx)
+                .await
+                .map_err(database)?;
+        }
+        tx.commit().await.map_err(database)
+    }
+
+    async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrateError> {
+        let books = books(self.table());
+        let has_books: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)")
+                .bind(&books)
+                .fetch_one(self.pool())
+                .await
+                .map_err(database)?;
+        if !has_books {
+            return Ok(statuses(SOURCES, &[]));
+        }
+        let applied = format!(
+            r#"SELECT version, description, installed_on FROM "{books}" WHERE success ORDER BY version"#
+        );
+        let applied: Vec<(i64, String, _)> = sqlx::query_as(AssertSqlSafe(applied))
+            .fetch_all(self.pool())
+            .await
+            .map_err(database)?;
+        Ok(statuses(SOURCES, &applied))
+    }
+}

@@ -1,0 +1,151 @@
+//! Writes a batch as arrays: one statement, one round trip.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use sqlx::{AssertSqlSafe, Postgres, query::Query};
+use tower_audit_core::{AuditEvent, EventWriter, StoreError};
+use uuid::Uuid;
+
+use super::{
+    PgStore,
+    error::{PRIVILEGE_HINT, store_error},
+};
+
+impl EventWriter for PgStore {
+    async fn append(&self, batch: &[AuditEvent]) -> Result<(), StoreError> {
+        let columns = Columns::of(batch);
+        // The text is made of constants and validated identifiers.
+        let insert = sqlx::query(AssertSqlSafe(self.sql.insert.clone()));
+        columns
+            .bind(insert)
+            .execute(&self.pool)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let may_insert: bool = sqlx::query_scalar(AssertSqlSafe(self.sql.may_insert.clone()))
+            .fetch_one(&self.pool)
+            .await
+            .map_err(store_error)?;
+        if may_insert {
+            return Ok(());
+        }
+        Err(StoreError::NotReady {
+            hint: PRIVILEGE_HINT,
+            source: Box::new(MayNotInsert),
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the database user may not insert")]
+struct MayNotInsert;
+
+/// The batch, turned on its side. Every array has one element an event.
+#[derive(Default)]
+struct Columns<'a> {
+    id: Vec<Uuid>,
+    actor_id: Vec<&'a str>,
+    actor_type: Vec<&'static str>,
+    action: Vec<&'a str>,
+    target_type: Vec<&'a str>,
+    target_id: Vec<&'a str>,
+    metadata: Vec<String>,
+    ip_address: Vec<Option<IpAddr>>,
+    user_agent: Vec<Option<&'a str>>,
+    created_at: Vec<DateTime<Utc>>,
+    outcome: Vec<&'static str>,
+    reason: Vec<Option<&'a str>>,
+    status: Vec<Option<i16>>,
+    method: Vec<Option<&'a str>>,
+    route: Vec<Option<&'a str>>,
+    path: Vec<Option<&'a str>>,
+    duration_us: Vec<Option<i64>>,
+    request_id: Vec<Option<&'a str>>,
+    trace_id: Vec<Option<&'a str>>,
+    tenant_id: Vec<Option<&'a str>>,
+    actor_name: Vec<Option<&'a str>>,
+    auth_method: Vec<Option<&'a str>>,
+    credential_id: Vec<Option<&'a str>>,
+    on_behalf_of: Vec<Option<&'a str>>,
+    peer_address: Vec<Option<IpAddr>>,
+    service: Vec<Option<&'a str>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &'a [AuditEvent]) -> Self {
+        let mut columns = Self::default();
+        for event in batch {
+            columns.push(event);
+        }
+        columns
+    }
+
+    fn push(&mut self, event: &'a AuditEvent) {
+        let actor = event.actor();
+        self.id.push(event.id().as_uuid());
+        self.actor_id.push(actor.id());
+        self.actor_type.push(actor.kind().as_str());
+        self.action.push(event.action());
+        self.target_type.push(event.target().kind());
+        self.target_id.push(event.target().id());
+        self.metadata.push(crate::columns::metadata_text(event));
+        self.ip_address.push(event.ip_address());
+        self.user_agent.push(event.user_agent());
+        self.created_at.push(event.created_at());
+        self.outcome.push(event.outcome().as_str());
+        self.reason.push(event.reason());
+        self.status
+            .push(event.status().and_then(|status| i16::try_from(status).ok()));
+        self.method.push(event.method());
+        self.route.push(event.route());
+        self.path.push(event.path());
+        self.duration_us.push(crate::columns::duration_us(event));
+        self.request_id.push(event.request_id());
+        self.trace_id.push(event.trace_id());
+        self.tenant_id.push(event.tenant_id());
+        self.actor_name.push(actor.display_name());
+        self.auth_method.push(actor.method());
+        self.credential_id.push(actor.credential());
+        self.on_behalf_of.push(actor.principal());
+        self.peer_address.push(event.peer_address());
+        self.service.push(event.service());
+    }
+
+    /// Binds in the order of [`WRITTEN`](crate::columns::WRITTEN).
+    fn bind(
+        self,
+        insert: Query<'_, Postgres, sqlx::postgres::PgArguments>,
+    ) -> Query<'_, Postgres, sqlx::postgres::PgArguments> {
+        insert
+            .bind(self.id)
+            .bind(self.actor_id)
+            .bind(self.actor_type)
+            .bind(self.action)
+            .bind(self.target_type)
+            .bind(self.target_id)
+            .bind(self.metadata)
+            .bind(self.ip_address)
+            .bind(self.user_agent)
+            .bind(self.created_at)
+            .bind(self.outcome)
+            .bind(self.reason)
+            .bind(self.status)
+            .bind(self.method)
+            .bind(self.route)
+            .bind(self.path)
+            .bind(self.duration_us)
+            .bind(self.request_id)
+            .bind(self.trace_id)
+            .bind(self.tenant_id)
+            .bind(self.actor_name)
+            .bind(self.auth_method)
+            .bind(self.credential_id)
+            .bind(self.on_behalf_of)
+            .bind(self.peer_address)
+            .bind(self.service)
+    }
+}

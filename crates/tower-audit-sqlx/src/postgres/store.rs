@@ -1,0 +1,161 @@
+//! The store and its settings.
+
+use std::{fmt, sync::Arc};
+
+use sqlx::PgPool;
+
+use crate::{
+    columns::WRITTEN,
+    table::{DEFAULT_TABLE, Identifier, IdentifierError, Indexes},
+};
+
+/// Keeps and reads events in a Postgres table; cheap to clone.
+///
+/// Needs PostgreSQL 13 or later. A pool behind a pooler in transaction mode (PgBouncer) needs
+/// `statement_cache_capacity(0)`, like every other use of sqlx there.
+#[derive(Clone)]
+pub struct PgStore {
+    pub(super) pool: PgPool,
+    pub(super) sql: Arc<Statements>,
+}
+
+/// The statements, with the name of the table in them.
+pub(super) struct Statements {
+    pub(super) schema: Identifier,
+    pub(super) table: Identifier,
+    pub(super) indexes: Indexes,
+    pub(super) insert: Arc<str>,
+    pub(super) select: String,
+    pub(super) may_insert: Arc<str>,
+}
+
+impl PgStore {
+    /// Returns the store in `control_plane.audit_logs`.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        let (schema, table) = (
+            Identifier::known(DEFAULT_SCHEMA),
+            Identifier::known(DEFAULT_TABLE),
+        );
+        Self {
+            pool,
+            sql: Arc::new(Statements::new(schema, table, Indexes::default())),
+        }
+    }
+
+    /// Returns a builder.
+    pub fn builder(pool: PgPool) -> PgStoreBuilder {
+        let (schema, table) = (DEFAULT_SCHEMA.to_owned(), DEFAULT_TABLE.to_owned());
+        PgStoreBuilder {
+            pool,
+            schema,
+            table,
+            indexes: Indexes::default(),
+        }
+    }
+
+    /// Returns the pool.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub(crate) fn name(&self) -> (&Identifier, &Identifier) {
+        (&self.sql.schema, &self.sql.table)
+    }
+
+    pub(crate) fn indexes(&self) -> Indexes {
+        self.sql.indexes
+    }
+}
+
+impl fmt::Debug for PgStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Statements { schema, table, .. } = &*self.sql;
+        f.debug_struct("PgStore")
+            .field("schema", schema)
+            .field("table", table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Statements {
+    fn new(schema: Identifier, table: Identifier, indexes: Indexes) -> Self {
+        let name = format!(r#""{}"."{}""#, schema.as_str(), table.as_str());
+        Self {
+            insert: format!("INSERT INTO {name} ({WRITTEN}) {FROM_ARRAYS}").into(),
+            select: format!("SELECT {SELECTED} FROM {name}"),
+            may_insert: format!("SELECT has_table_privilege('{name}', 'INSERT')").into(),
+            schema,
+            table,
+            indexes,
+        }
+    }
+}
+
+/// Configures a [`PgStore`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct PgStoreBuilder {
+    pool: PgPool,
+    schema: String,
+    table: String,
+    indexes: Indexes,
+}
+
+impl PgStoreBuilder {
+    /// Sets the schema. Defaults to `control_plane`.
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = name.into();
+        self
+    }
+
+    /// Sets the table. Defaults to `audit_logs`.
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = name.into();
+        self
+    }
+
+    /// Sets which indexes [`migrate`](crate::migrate) makes. Defaults to [`Indexes::Lean`]. Going
+    /// back to `Lean` later drops none.
+    pub fn indexes(mut self, indexes: Indexes) -> Self {
+        self.indexes = indexes;
+        self
+    }
+
+    /// Returns the store. Does not connect.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the schema or the table is not an identifier.
+    pub fn build(self) -> Result<PgStore, IdentifierError> {
+        let schema = Identifier::parse("schema", &self.schema)?;
+        let table = Identifier::parse("table", &self.table)?;
+        Ok(PgStore {
+            pool: self.pool,
+            sql: Arc::new(Statements::new(schema, table, self.indexes)),
+        })
+    }
+}
+
+const DEFAULT_SCHEMA: &str = "control_plane";
+
+/// One statement text for any number of rows. The arrays all have the same length: a shorter one
+/// would be padded with NULL, silently.
+const FROM_ARRAYS: &str = "SELECT id, actor_id, actor_type, action, target_type, target_id, metadata::jsonb, \
+     ip_address, user_agent, created_at, outcome, reason, status, method, route, path, duration_us, request_id, \
+     trace_id, tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service \
+     FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::inet[], \
+     $9::text[], $10::timestamptz[], $11::text[], $12::text[], $13::int2[], $14::text[], $15::text[], $16::text[], \
+     $17::int8[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], \
+     $25::inet[], $26::text[]) AS rows (id, actor_id, actor_type, action, target_type, target_id, metadata, \
+     ip_address, user_agent, created_at, outcome, reason, status, method, route, path, duration_us, request_id, \
+     trace_id, tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service) \
+     ON CONFLICT DO NOTHING";
+
+/// In the shape that both dialects read.
+const SELECTED: &str = "id, actor_id, actor_type, action, target_type, target_id, metadata::text AS metadata, \
+     host(ip_address) AS ip_address, user_agent, (extract(epoch FROM created_at) * 1000000)::int8 AS created_at, \
+     outcome, reason, status::int8 AS status, method, route, path, duration_us, request_id, trace_id, tenant_id, \
+     actor_name, auth_method, credential_id, on_behalf_of, host(peer_address) AS peer_address, service, \
+     (extract(epoch FROM recorded_at) * 1000000)::int8 AS recorded_at";

@@ -1,0 +1,137 @@
+//! The store and its settings.
+
+use std::{fmt, sync::Arc};
+
+use sqlx::SqlitePool;
+use tower_audit_core::StoreError;
+
+use super::error::meaning;
+use crate::{
+    columns::WRITTEN,
+    error::store_error,
+    table::{DEFAULT_TABLE, Identifier, IdentifierError, Indexes},
+};
+
+/// Keeps and reads events in a SQLite table; cheap to clone.
+///
+/// Use a file in WAL mode (`SqliteConnectOptions::journal_mode`), so that readers do not block the
+/// writer. Of an in-memory database each connection has its own: give such a pool one connection
+/// that never ends.
+#[derive(Clone)]
+pub struct SqliteStore {
+    pub(super) pool: SqlitePool,
+    pub(super) sql: Arc<Statements>,
+}
+
+/// The statements, with the name of the table in them.
+pub(super) struct Statements {
+    pub(super) table: Identifier,
+    pub(super) indexes: Indexes,
+    pub(super) insert: String,
+    pub(super) select: String,
+}
+
+impl SqliteStore {
+    /// Returns the store in `audit_logs`.
+    #[must_use]
+    pub fn new(pool: SqlitePool) -> Self {
+        let table = Identifier::known(DEFAULT_TABLE);
+        Self {
+            pool,
+            sql: Arc::new(Statements::new(table, Indexes::default())),
+        }
+    }
+
+    /// Returns a builder.
+    pub fn builder(pool: SqlitePool) -> SqliteStoreBuilder {
+        SqliteStoreBuilder {
+            pool,
+            table: DEFAULT_TABLE.to_owned(),
+            indexes: Indexes::default(),
+        }
+    }
+
+    /// Returns the pool.
+    #[must_use]
+    pub fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    pub(crate) fn table(&self) -> &Identifier {
+        &self.sql.table
+    }
+
+    pub(crate) fn indexes(&self) -> Indexes {
+        self.sql.indexes
+    }
+
+    /// Says what an error means; asks the catalog whether the table is there.
+    pub(super) async fn store_error(&self, error: sqlx::Error) -> StoreError {
+        let is_missing = matches!(self.has_table().await, Ok(false));
+        store_error(error, |code| meaning(code, is_missing))
+    }
+
+    pub(super) async fn has_table(&self) -> sqlx::Result<bool> {
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE)")
+            .bind(self.sql.table.as_str())
+            .fetch_one(&self.pool)
+            .await
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("table", &self.sql.table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Statements {
+    fn new(table: Identifier, indexes: Indexes) -> Self {
+        let name = table.as_str();
+        Self {
+            insert: format!(r#"INSERT INTO "{name}" ({WRITTEN}) "#),
+            select: format!(r#"SELECT {WRITTEN}, recorded_at FROM "{name}""#),
+            table,
+            indexes,
+        }
+    }
+}
+
+/// Configures a [`SqliteStore`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct SqliteStoreBuilder {
+    pool: SqlitePool,
+    table: String,
+    indexes: Indexes,
+}
+
+impl SqliteStoreBuilder {
+    /// Sets the table. Defaults to `audit_logs`.
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = name.into();
+        self
+    }
+
+    /// Sets which indexes [`migrate`](crate::migrate) makes. Defaults to [`Indexes::Lean`]. Going
+    /// back to `Lean` later drops none.
+    pub fn indexes(mut self, indexes: Indexes) -> Self {
+        self.indexes = indexes;
+        self
+    }
+
+    /// Returns the store. Does not connect.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the table is not an identifier.
+    pub fn build(self) -> Result<SqliteStore, IdentifierError> {
+        let table = Identifier::parse("table", &self.table)?;
+        Ok(SqliteStore {
+            pool: self.pool,
+            sql: Arc::new(Statements::new(table, self.indexes)),
+        })
+    }
+}
