@@ -1,0 +1,186 @@
+//! The handle that inner code holds.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+use http::Extensions;
+use serde_json::Value;
+use tower_audit_core::{Action, Actor, EventId, Outcome, Target, Text};
+
+use super::notes::{Mark, Notes};
+use crate::{annotation::Annotation, route::Template};
+
+/// What inner code says about its request; cheap to clone. See the [module page](self).
+///
+/// In an axum handler it is an extractor; elsewhere [`of`](Self::of) finds it in the request's
+/// extensions, and [`current`](Self::current) in the task. Whatever is said last counts; what is
+/// said after the request has ended goes nowhere.
+#[derive(Clone)]
+pub struct AuditContext {
+    slot: Arc<Slot>,
+}
+
+struct Slot {
+    arrived_at: DateTime<Utc>,
+    /// Made when somebody asks: most requests are not recorded.
+    id: OnceLock<EventId>,
+    notes: Mutex<Notes>,
+}
+
+tokio::task_local! {
+    static CURRENT: AuditContext;
+}
+
+impl AuditContext {
+    pub(crate) fn new(arrived_at: DateTime<Utc>) -> Self {
+        let slot = Slot {
+            arrived_at,
+            id: OnceLock::new(),
+            notes: Mutex::default(),
+        };
+        Self {
+            slot: Arc::new(slot),
+        }
+    }
+
+    /// Returns the context of the request that these extensions belong to, if an audit layer is
+    /// around it.
+    #[must_use]
+    pub fn of(extensions: &Extensions) -> Option<&Self> {
+        let context = extensions.get::<Self>()?;
+        context.note_template(extensions);
+        Some(context)
+    }
+
+    /// Returns the context of the request that this task is working on, if any.
+    ///
+    /// A task that the handler spawned has none: clone the context into it.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+
+    /// Runs `f` with this context as the current one.
+    pub(crate) fn scope<T>(&self, f: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), f)
+    }
+
+    /// Sets who did it. Defaults to what a layer found out, or anonymous.
+    pub fn actor(&self, actor: Actor) {
+        self.note(|notes| notes.actor = Some(actor));
+    }
+
+    /// Sets what was done. Defaults to the annotation or the convention.
+    pub fn action(&self, action: impl Into<Action>) {
+        let action = action.into();
+        self.note(|notes| notes.action = Some(action));
+    }
+
+    /// Sets what it was done to. Defaults to the annotation or the convention.
+    pub fn target(&self, kind: impl Into<Text>, id: impl Into<Text>) {
+        let target = Target::new(kind, id);
+        self.note(|notes| {
+            notes.target = Some(target);
+            notes.target_id = None;
+        });
+    }
+
+    /// Sets the id of the target and leaves its kind, as for something that was just created.
+    pub fn target_id(&self, id: impl Into<Text>) {
+        let id = id.into();
+        self.note(|notes| notes.target_id = Some(id));
+    }
+
+    /// Sets the tenant.
+    pub fn tenant(&self, id: impl Into<Text>) {
+        let id = id.into();
+        self.note(|notes| notes.tenant_id = Some(id));
+    }
+
+    /// Adds a member to the metadata.
+    pub fn metadata(&self, key: impl Into<String>, value: impl Into<Value>) {
+        let (key, value) = (key.into(), value.into());
+        self.note(|notes| notes.metadata.insert(key, value));
+    }
+
+    /// Sets why it failed: a stable code such as `quota_exceeded`, never a secret. It does not
+    /// change the outcome.
+    pub fn reason(&self, code: impl Into<Text>) {
+        let code = code.into();
+        self.note(|notes| notes.reason = Some(code));
+    }
+
+    /// Sets how it ended, where the status does not tell, as in GraphQL. A panic, an error of the
+    /// service and a client that left are recorded as what they are.
+    pub fn outcome(&self, outcome: Outcome) {
+        self.note(|notes| notes.outcome = Some(outcome));
+    }
+
+    /// Leaves this request out of the trail.
+    pub fn skip(&self) {
+        self.note(|notes| notes.mark = Some(Mark::Skip));
+    }
+
+    /// Records this request even if the policy would not.
+    pub fn record(&self) {
+        self.note(|notes| notes.mark = Some(Mark::Record));
+    }
+
+    /// Returns the id that the event of this request has, if it is recorded: something to show to
+    /// the client or to write beside what was changed.
+    #[must_use]
+    pub fn event_id(&self) -> EventId {
+        *self
+            .slot
+            .id
+            .get_or_init(|| EventId::at(self.slot.arrived_at))
+    }
+
+    /// Returns when the request arrived.
+    #[must_use]
+    pub fn arrived_at(&self) -> DateTime<Utc> {
+        self.slot.arrived_at
+    }
+
+    pub(crate) fn annotate(&self, annotation: &Arc<Annotation>) {
+        self.note(|notes| notes.annotation = Some(Arc::clone(annotation)));
+    }
+
+    fn note_template(&self, extensions: &Extensions) {
+        if let Some(template) = Template::of(extensions) {
+            self.note(|notes| notes.template = Some(template));
+        }
+    }
+
+    /// Takes what was said.
+    pub(crate) fn take(&self) -> Notes {
+        std::mem::take(
+            &mut *self
+                .slot
+                .notes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Notes)) {
+        note(
+            &mut self
+                .slot
+                .notes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+}
+
+impl fmt::Debug for AuditContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditContext")
+            .field("arrived_at", &self.slot.arrived_at)
+            .finish_non_exhaustive()
+    }
+}

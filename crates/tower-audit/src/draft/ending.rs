@@ -1,0 +1,41 @@
+//! How a request ended.
+
+use tower_audit_core::Outcome;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The response went out whole.
+    Complete,
+    /// The response body failed.
+    BodyError,
+    /// The service returned an error instead of a response.
+    ServiceError,
+    /// The service or the body panicked.
+    Panic,
+    /// The future or the body was dropped: the client left, or a timeout struck.
+    Dropped,
+}
+
+impl Ending {
+    /// Returns the outcome, with `said` by the handler and the status that was sent.
+    pub(super) fn outcome(self, said: Option<Outcome>, status: Option<u16>) -> Outcome {
+        match self {
+            Self::Complete => {
+                said.unwrap_or_else(|| status.map_or(Outcome::Success, Outcome::of_status))
+            }
+            Self::BodyError | Self::ServiceError | Self::Panic => Outcome::Failure,
+            Self::Dropped => Outcome::Aborted,
+        }
+    }
+
+    /// Returns why it failed, where the ending tells.
+    pub(super) fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Complete | Self::Dropped => None,
+            Self::BodyError => Some("body_error"),
+            Self::ServiceError => Some("service_error"),
+            Self::Panic => Some("panic"),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The trace id of a W3C `traceparent`.
+
+/// Returns the trace id of a `traceparent` header, or `None` if the header is not valid.
+///
+/// See <https://www.w3.org/TR/trace-context/#traceparent-header>: `version-traceid-parentid-flags`,
+/// in lower-case hexadecimal; later versions may append fields.
+pub(super) fn trace_id(header: &str) -> Option<&str> {
+    let mut fields = header.split('-');
+    let (version, trace, parent, flags) = (
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+    );
+    let is_hex = |field: &str, len: usize| {
+        field.len() == len
+            && field
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_zero = |field: &str| field.bytes().all(|byte| byte == b'0');
+    let is_valid = is_hex(version, 2)
+        && version != "ff"
+        && (version != "00" || fields.next().is_none())
+        && is_hex(trace, 32)
+        && !is_zero(trace)
+        && is_hex(parent, 16)
+        && !is_zero(parent)
+        && is_hex(flags, 2);
+    is_valid.then_some(trace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    #[test]
+    fn a_valid_header_has_a_trace_id() {
+        for header in [
+            format!("00-{TRACE}-00f067aa0ba902b7-01"),
+            format!("cc-{TRACE}-00f067aa0ba902b7-01-more"),
+        ] {
+            assert_eq!(trace_id(&header), Some(TRACE), "{header}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_header_has_none() {
+        for header in [
+            "",
+            "00",
+            &format!("ff-{TRACE}-00f067aa0ba902b7-01"),
+            &format!("00-{TRACE}-00f067aa0ba902b7-01-more"),
+            &format!("00-{}-00f067aa0ba902b7-01", TRACE.to_uppercase()),
+            &format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            &format!("00-{TRACE}-0000000000000000-01"),
+            &format!("00-{TRACE}'; --0f067aa0ba902b7-01"),
+        ] {
+            assert_eq!(trace_id(header), None, "{header}");
+        }
+    }
+}

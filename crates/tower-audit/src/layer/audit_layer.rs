@@ -1,0 +1,164 @@
+//! The layer and what can be set on it.
+
+use std::sync::Arc;
+
+use http::Method;
+use tower_audit_core::{Actor, Auditor, MemoryStore};
+use tower_layer::Layer;
+
+use super::{AuditService, RequestInfo, Shared};
+use crate::{annotation::Annotation, policy::Policy};
+
+/// [`Layer`] that records one audit event per request; cheap to clone.
+///
+/// See the [crate page](crate) for an example.
+#[derive(Clone, Debug)]
+pub struct AuditLayer {
+    shared: Arc<Shared>,
+}
+
+impl AuditLayer {
+    /// Returns a layer with the default policy, which starts the writer: give it a `PgPool`, a
+    /// `SqlitePool`, a store, or an [`Auditor`] with settings of its own.
+    ///
+    /// It neither connects nor waits: with a database that is down events wait in the queue.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a Tokio runtime, unless it is given an `Auditor`.
+    #[must_use]
+    #[track_caller]
+    pub fn new(auditor: impl IntoAuditor) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(auditor.into_auditor())),
+        }
+    }
+
+    /// Annotates a route in the layer's own table. The template is the full one that the router
+    /// matched, such as `/api/projects/{id}`.
+    ///
+    /// The table also names requests that never reach their handler, such as those that an auth
+    /// layer refuses, and, on a service without axum's router, requests whose path is of the
+    /// template. The last entry for a method and template counts.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the template is none, conflicts with another one, or lacks the parameter that the
+    /// annotation names as the id of the target.
+    #[must_use]
+    #[track_caller]
+    pub fn route(mut self, method: Method, template: &str, annotation: Annotation) -> Self {
+        Arc::make_mut(&mut self.shared)
+            .routes
+            .insert(method, template, annotation);
+        self
+    }
+
+    /// Sets how the actor is found from the head of a request, before anything inside runs.
+    /// Defaults to nobody: the actor is anonymous unless an inner
+    /// [`identify`](crate::identify) layer or the handler says who it is.
+    ///
+    /// ```
+    /// use tower_audit::{Actor, AuditLayer, MemoryStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let layer = AuditLayer::new(MemoryStore::new()).actor(|req| {
+    ///     // Only behind a proxy that sets this header itself.
+    ///     let user = req.headers().get("x-verified-user")?.to_str().ok()?;
+    ///     Some(Actor::user(user))
+    /// });
+    /// # let _ = layer; }
+    /// ```
+    #[must_use]
+    pub fn actor<F>(mut self, find: F) -> Self
+    where
+        F: Fn(&RequestInfo<'_>) -> Option<Actor> + Send + Sync + 'static,
+    {
+        Arc::make_mut(&mut self.shared).actor = Some(Arc::new(find));
+        self
+    }
+
+    /// Sets which requests are recorded. Defaults to [`Policy::mutations_and_denials`].
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        Arc::make_mut(&mut self.shared).policy = policy;
+        self
+    }
+
+    /// Returns the auditor that the events go to: to record what is no request, to look at the
+    /// counts, and to shut down.
+    #[must_use]
+    pub fn auditor(&self) -> &Auditor {
+        &self.shared.auditor
+    }
+}
+
+impl<S> Layer<S> for AuditLayer {
+    type Service = AuditService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        AuditService {
+            inner,
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+/// What an [`AuditLayer`] can be made of.
+///
+/// A store of your own is `Auditor::new(store)`.
+pub trait IntoAuditor {
+    /// Returns the auditor, started.
+    fn into_auditor(self) -> Auditor;
+}
+
+impl IntoAuditor for Auditor {
+    fn into_auditor(self) -> Auditor {
+        self
+    }
+}
+
+impl IntoAuditor for &Auditor {
+    fn into_auditor(self) -> Auditor {
+        self.clone()
+    }
+}
+
+impl IntoAuditor for MemoryStore {
+    #[track_caller]
+    fn into_auditor(self) -> Auditor {
+        Auditor::new(self)
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl IntoAuditor for sqlx::PgPool {
+    #[track_caller]
+    fn into_auditor(self) -> Auditor {
+        Auditor::new(tower_audit_sqlx::PgStore::new(self))
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl IntoAuditor for tower_audit_sqlx::PgStore {
+    #[track_caller]
+    fn into_auditor(self) -> Auditor {
+        Auditor::new(self)
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl IntoAuditor for sqlx::SqlitePool {
+    #[track_caller]
+    fn into_auditor(self) -> Auditor {
+        Auditor::new(tower_audit_sqlx::SqliteStore::new(self))
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl IntoAuditor for tower_audit_sqlx::SqliteStore {
+    #[track_caller]
+    fn into_auditor(self) -> Auditor {
+        Auditor::new(self)
+    }
+}

@@ -1,0 +1,76 @@
+//! The response body, which knows when the response has ended.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::draft::{Draft, Ending};
+
+pin_project! {
+    /// Response body for [`AuditService`](super::AuditService): the inner one, frame by frame.
+    #[derive(Debug)]
+    pub struct ResponseBody<B> {
+        #[pin]
+        inner: B,
+        // `Some` until the end. Dropping an open draft records the request as aborted.
+        draft: Option<Draft>,
+        // How many bytes are still to come, if that is known. A server stops asking when it has
+        // sent what the head announced, and then nobody sees the end of the inner body.
+        left: Option<u64>,
+    }
+}
+
+impl<B> ResponseBody<B> {
+    pub(super) fn new(inner: B, draft: Option<(Draft, Option<u64>)>) -> Self {
+        let (draft, left) = draft.map_or((None, None), |(draft, left)| (Some(draft), left));
+        Self { inner, draft, left }
+    }
+}
+
+impl<B: Body> Body for ResponseBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        let Some(draft) = this.draft.as_mut() else {
+            return this.inner.poll_frame(cx);
+        };
+        let frame = ready!(draft.watch(|| this.inner.as_mut().poll_frame(cx)));
+        let ending = match &frame {
+            None => Some(Ending::Complete),
+            Some(Err(_)) => Some(Ending::BodyError),
+            Some(Ok(frame)) => {
+                let sent = frame.data_ref().map_or(0, bytes_of);
+                *this.left = this.left.map(|left| left.saturating_sub(sent));
+                let is_end = *this.left == Some(0) || this.inner.is_end_stream();
+                is_end.then_some(Ending::Complete)
+            }
+        };
+        if let Some(ending) = ending
+            && let Some(draft) = this.draft.take()
+        {
+            draft.end(ending);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+fn bytes_of(data: &impl bytes::Buf) -> u64 {
+    u64::try_from(data.remaining()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,27 @@
+//! Middleware that records one audit event per request.
+//!
+//! See the [crate page](crate) for an example.
+//!
+//! # Guarantees
+//!
+//! - Exactly one event a request, whether it succeeds, fails, panics, is answered 405, or its
+//!   client leaves before the response or in the middle of it.
+//! - The request never waits for the store. With
+//!   [`Overflow::Wait`](tower_audit_core::Overflow::Wait) it waits for room in the queue, before the
+//!   handler runs and at most as long as that says.
+//! - Request and response bodies pass through as they are, frame by frame.
+//!
+//! An audit layer inside of another one leaves the request to the outer one.
+
+mod audit_layer;
+mod body;
+mod future;
+mod service;
+mod shared;
+
+pub use audit_layer::{AuditLayer, IntoAuditor};
+pub use body::ResponseBody;
+pub use future::ResponseFuture;
+pub use service::AuditService;
+pub use shared::RequestInfo;
+pub(crate) use shared::Shared;

@@ -1,0 +1,111 @@
+//! What all clones of a layer share.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use http::{Extensions, HeaderMap, Method, Request, Uri};
+use tower_audit_core::{Actor, Auditor};
+
+use crate::{annotation::Routes, peer::peer, policy::Policy};
+
+/// What all clones of a layer share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) auditor: Auditor,
+    pub(crate) policy: Policy,
+    pub(crate) routes: Routes,
+    pub(super) actor: Option<Arc<FindActor>>,
+    has_warned: Arc<AtomicBool>,
+}
+
+pub(super) type FindActor = dyn Fn(&RequestInfo<'_>) -> Option<Actor> + Send + Sync;
+
+impl Shared {
+    pub(super) fn new(auditor: Auditor) -> Self {
+        Self {
+            auditor,
+            policy: Policy::default(),
+            routes: Routes::default(),
+            actor: None,
+            has_warned: Arc::default(),
+        }
+    }
+
+    /// Says once that an annotation asks for a parameter that its route does not have.
+    pub(crate) fn warn_of_param(&self, template: &str, param: &str) {
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                route = template,
+                param,
+                "an annotation takes the id of its target from a path parameter that its route does not have; \
+                 the id is left empty"
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("auditor", &self.auditor)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The head of a request, as [`AuditLayer::actor`](super::AuditLayer::actor) sees it: everything
+/// but the body.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestInfo<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+}
+
+impl<'a> RequestInfo<'a> {
+    pub(super) fn of<B>(req: &'a Request<B>) -> Self {
+        Self {
+            method: req.method(),
+            uri: req.uri(),
+            headers: req.headers(),
+            extensions: req.extensions(),
+        }
+    }
+
+    /// Returns the method.
+    #[must_use]
+    pub fn method(&self) -> &'a Method {
+        self.method
+    }
+
+    /// Returns the URI as this layer sees it.
+    #[must_use]
+    pub fn uri(&self) -> &'a Uri {
+        self.uri
+    }
+
+    /// Returns the headers.
+    #[must_use]
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// Returns the extensions, where an auth layer around this one left what it knows.
+    #[must_use]
+    pub fn extensions(&self) -> &'a Extensions {
+        self.extensions
+    }
+
+    /// Returns the address at the other end of the socket.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        peer(self.extensions)
+    }
+}

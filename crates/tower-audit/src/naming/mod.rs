@@ -1,0 +1,8 @@
+//! Names for routes that nobody annotated.
+
+mod convention;
+mod singular;
+mod template;
+
+pub(crate) use convention::convention;
+pub(crate) use template::{has_param, value};

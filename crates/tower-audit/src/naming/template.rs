@@ -1,0 +1,149 @@
+//! Reads the parameters of a path by the template that matched it.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+/// Returns the value of a parameter, percent-decoded, or `None` if the path is not of the template
+/// or the template has no such parameter.
+pub(crate) fn value<'p>(template: &str, path: &'p str, name: &str) -> Option<Cow<'p, str>> {
+    let mut found = None;
+    let mut rest = Some(path);
+    for part in template.split('/') {
+        let path = rest?;
+        match Placeholder::parse(part) {
+            Some(placeholder) if placeholder.is_wildcard => {
+                let value = path.strip_prefix(placeholder.prefix)?;
+                found = found.or((placeholder.name == name).then_some(value));
+                rest = None;
+            }
+            Some(placeholder) => {
+                let (segment, after) = first_segment(path);
+                let value = segment
+                    .strip_prefix(placeholder.prefix)?
+                    .strip_suffix(placeholder.suffix)?;
+                found = found.or((placeholder.name == name).then_some(value));
+                rest = after;
+            }
+            None => {
+                let (segment, after) = first_segment(path);
+                if segment != literal(part) {
+                    return None;
+                }
+                rest = after;
+            }
+        }
+    }
+    let is_whole = rest.is_none();
+    found
+        .filter(|_| is_whole)
+        .map(|value| percent_decode_str(value).decode_utf8_lossy())
+}
+
+/// Returns `true` if the template has a parameter of this name.
+pub(crate) fn has_param(template: &str, name: &str) -> bool {
+    template
+        .split('/')
+        .filter_map(Placeholder::parse)
+        .any(|placeholder| placeholder.name == name)
+}
+
+/// `{id}`, `{*rest}`, or one with text around it.
+pub(super) struct Placeholder<'t> {
+    prefix: &'t str,
+    pub(super) name: &'t str,
+    suffix: &'t str,
+    is_wildcard: bool,
+}
+
+impl<'t> Placeholder<'t> {
+    pub(super) fn parse(part: &'t str) -> Option<Self> {
+        let open = part.find('{')?;
+        let (prefix, after) = part.split_at(open);
+        let inside = &after[1..];
+        // `{{` is a brace, not a parameter.
+        let close = inside.find('}').filter(|_| !inside.starts_with('{'))?;
+        let (name, is_wildcard) = match inside[..close].strip_prefix('*') {
+            Some(name) => (name, true),
+            None => (&inside[..close], false),
+        };
+        Some(Self {
+            prefix,
+            name,
+            suffix: &inside[close + 1..],
+            is_wildcard,
+        })
+    }
+}
+
+fn first_segment(path: &str) -> (&str, Option<&str>) {
+    path.split_once('/')
+        .map_or((path, None), |(segment, rest)| (segment, Some(rest)))
+}
+
+fn literal(part: &str) -> Cow<'_, str> {
+    if part.contains(['{', '}']) {
+        Cow::Owned(part.replace("{{", "{").replace("}}", "}"))
+    } else {
+        Cow::Borrowed(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(template: &str, path: &str, name: &str, expected: Option<&str>) {
+        assert_eq!(
+            value(template, path, name).as_deref(),
+            expected,
+            "{template} {path} {name}"
+        );
+    }
+
+    #[test]
+    fn a_parameter_is_found_by_its_name() {
+        check(
+            "/orgs/{org}/projects/{id}",
+            "/orgs/acme/projects/7",
+            "id",
+            Some("7"),
+        );
+        check(
+            "/orgs/{org}/projects/{id}",
+            "/orgs/acme/projects/7",
+            "org",
+            Some("acme"),
+        );
+        check("/orgs/{org}", "/orgs/acme", "id", None);
+    }
+
+    #[test]
+    fn a_value_is_percent_decoded() {
+        check(
+            "/files/{name}",
+            "/files/a%20b%2Fc%00",
+            "name",
+            Some("a b/c\0"),
+        );
+        check("/files/{name}", "/files/%ff", "name", Some("\u{fffd}"));
+    }
+
+    #[test]
+    fn a_wildcard_takes_the_rest() {
+        check("/files/{*path}", "/files/a/b/c", "path", Some("a/b/c"));
+    }
+
+    #[test]
+    fn a_path_of_another_template_has_no_parameters() {
+        check("/projects/{id}", "/users/7", "id", None);
+        check("/projects/{id}", "/projects/7/members", "id", None);
+        check("/projects/{id}/members", "/projects/7", "id", None);
+    }
+
+    #[test]
+    fn text_around_a_parameter_and_doubled_braces_are_literal() {
+        check("/v{major}/x", "/v2/x", "major", Some("2"));
+        check("/{{id}}/{id}", "/{id}/7", "id", Some("7"));
+    }
+}

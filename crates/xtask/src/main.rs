@@ -1,0 +1,43 @@
+//! The project's own commands: `cargo xtask test`, and what it needs.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command talks to the terminal"
+)]
+
+mod command;
+mod postgres;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Err(error) = run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn run(arguments: &[&str]) -> anyhow::Result<()> {
+    match arguments {
+        ["test"] => test::run_all(),
+        ["postgres"] => postgres::serve(),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        [unknown, ..] => bail!("there is no command {unknown:?}\n\n{HELP}"),
+    }
+}
+
+const HELP: &str = "\
+Usage: cargo xtask <command>
+
+  test       Format, lints, every test with SQLite and with Postgres, doc tests, docs.
+             Postgres: the URL in TOWER_AUDIT_TEST_POSTGRES if set, else a throw-away
+             cluster on a free port of the loopback, installed first where possible.
+  postgres   Start such a throw-away cluster, print its URL, and stop it on Enter.";

@@ -1,0 +1,42 @@
+//! `cargo xtask test`.
+
+use std::time::Instant;
+
+use crate::{
+    command::{cargo, run},
+    postgres::{Postgres, VARIABLE},
+};
+
+/// Runs everything that must hold, cheapest first.
+pub(crate) fn run_all() -> anyhow::Result<()> {
+    let started = Instant::now();
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    let all = ["--workspace", "--all-features", "--locked"];
+    run(cargo()
+        .arg("clippy")
+        .args(all)
+        .args(["--all-targets", "--", "-D", "warnings"]))?;
+    for features in ["", "axum", "postgres", "sqlite"] {
+        let one = [
+            "--package",
+            "tower-audit",
+            "--no-default-features",
+            "--locked",
+            "--features",
+            features,
+        ];
+        run(cargo()
+            .arg("clippy")
+            .args(one)
+            .args(["--", "-D", "warnings"]))?;
+    }
+    let postgres = Postgres::find_or_start()?;
+    run(cargo().env(VARIABLE, postgres.url()).arg("test").args(all))?;
+    run(cargo()
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .arg("doc")
+        .args(all)
+        .arg("--no-deps"))?;
+    println!("everything holds, in {} s", started.elapsed().as_secs());
+    Ok(())
+}

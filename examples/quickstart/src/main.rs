@@ -1,0 +1,94 @@
+//! A small projects API whose requests land in an audit table: `cargo run -p quickstart`.
+//!
+//! `PORT` (default 3000) and `DATABASE_URL` (default a file `audit.db` in the working directory; a
+//! `postgres://` URL works too) are read from the environment.
+#![expect(clippy::print_stdout, reason = "a command talks to the terminal")]
+
+mod api;
+mod auth;
+mod database;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tower_audit::{AuditLayer, Auditor};
+
+use crate::database::Database;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_writer(std::io::stderr)
+        .init();
+    let url = std::env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite://audit.db".into());
+    let database = Database::open(&url)?;
+    let migrations = database.migrate_in_background().await;
+
+    let service = concat!(env!("CARGO_PKG_NAME"), "@", env!("CARGO_PKG_VERSION"));
+    let auditor = database.start(Auditor::builder().service(service));
+    let app = api::router(AuditLayer::new(auditor.clone()), database.clone());
+
+    let listener = listen().await?;
+    print_help(listener.local_addr()?, &database);
+    axum::serve(
+        listener,
+        app.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stop_signal()?)
+    .await?;
+
+    let report = auditor.shutdown(Duration::from_secs(10)).await;
+    println!("audit: {report}");
+    migrations.abort();
+    Ok(())
+}
+
+async fn listen() -> anyhow::Result<TcpListener> {
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".into());
+    let port: u16 = port
+        .parse()
+        .with_context(|| format!("PORT is {port:?}: set it to a number up to 65535"))?;
+    let address = (Ipv4Addr::LOCALHOST, port);
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("port {port} cannot be used: set PORT to another one"))
+}
+
+/// Completes on Ctrl-C and on SIGTERM.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn print_help(address: SocketAddr, database: &Database) {
+    println!(
+        "\
+Listening on http://{address}. Try, in another terminal:
+
+  curl -i http://{address}/projects -H 'authorization: Bearer demo-alice' -H 'content-type: application/json' -d '{{\"name\": \"apollo\"}}'
+  curl -i -X DELETE http://{address}/projects/1
+  curl -i http://{address}/login -H 'content-type: application/json' -d '{{\"user\": \"bob\", \"password\": \"guess\"}}'
+  curl -s http://{address}/audit
+
+Each of the first three leaves a row. See them with
+
+  {}
+
+Ctrl-C writes what is queued and says what was written.",
+        database.how_to_look()
+    );
+}
