@@ -1,1 +1,13 @@
-//! x
+//! Everything that takes more than one crate, in one binary.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod annotations;
+mod catalog;
+mod contract;
+mod hostile;
+mod migrations;
+mod one_row;
+mod outage;
+mod placement;
+mod quickstart;
+mod support;

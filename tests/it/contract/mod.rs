@@ -1,0 +1,249 @@
+//! What every store does, written once.
+
+mod memory;
+mod postgres;
+mod sqlite;
+
+use tower_audit::{
+    Actor, ActorKind, AuditEvent, Auditor, Cursor, EventReader, EventWriter, Filter, Outcome, Page,
+    PageSize, Target, delivery::DropReason,
+};
+
+use crate::support::events::{at, builder, event, full, id, without_recorded_at};
+use crate::support::soon;
+
+/// Lists the contract for a store; the tests keep the database alive.
+macro_rules! contract_tests {
+    ($fresh:path, $store:expr => $($name:ident),* $(,)?) => {$(
+        #[tokio::test]
+        async fn $name() {
+            let database = $fresh().await;
+            super::$name($store(&database)).await;
+        }
+    )*};
+}
+
+macro_rules! mount_contract {
+    ($fresh:path, $store:expr) => {
+        $crate::contract::contract_tests!($fresh, $store =>
+            what_is_written_is_read_back,
+            a_repeated_batch_is_written_once,
+            a_batch_that_overlaps_another_is_written_once,
+            an_event_twice_in_one_batch_is_written_once,
+            a_large_batch_is_written_whole,
+            an_unknown_id_is_nothing,
+            pages_are_newest_first_and_neither_overlap_nor_skip,
+            rows_that_arrive_meanwhile_do_not_disturb_the_next_page,
+            each_filter_finds_its_rows,
+            all_conditions_of_a_filter_must_hold,
+            a_value_of_a_filter_is_never_part_of_the_statement,
+            a_store_that_is_ready_says_so,
+        );
+    };
+}
+
+pub(crate) use {contract_tests, mount_contract};
+
+fn size(events: u16) -> PageSize {
+    PageSize::new(events).unwrap()
+}
+
+async fn page(store: &impl EventReader, filter: Filter) -> Page {
+    store.page(&filter, None, PageSize::MAX).await.unwrap()
+}
+
+async fn what_is_written_is_read_back(store: impl EventWriter + EventReader) {
+    let (full, plain) = (full(), event(1));
+    store.append(&[full.clone(), plain.clone()]).await.unwrap();
+    for written in [full, plain] {
+        let read = store.get(written.id()).await.unwrap().unwrap();
+        assert_eq!(without_recorded_at(&read), without_recorded_at(&written));
+        assert!(read.recorded_at().is_some());
+    }
+}
+
+async fn a_repeated_batch_is_written_once(store: impl EventWriter + EventReader) {
+    let batch = [event(1), event(2)];
+    store.append(&batch).await.unwrap();
+    store.append(&batch).await.unwrap();
+    assert_eq!(page(&store, Filter::new()).await.events.len(), 2);
+}
+
+async fn a_batch_that_overlaps_another_is_written_once(store: impl EventWriter + EventReader) {
+    let (one, two, three) = (event(1), event(2), event(3));
+    store.append(&[one, two.clone()]).await.unwrap();
+    store.append(&[two, three]).await.unwrap();
+    assert_eq!(page(&store, Filter::new()).await.events.len(), 3);
+}
+
+async fn an_event_twice_in_one_batch_is_written_once(store: impl EventWriter + EventReader) {
+    let twice = event(1);
+    store.append(&[twice.clone(), twice]).await.unwrap();
+    assert_eq!(page(&store, Filter::new()).await.events.len(), 1);
+}
+
+async fn a_large_batch_is_written_whole(store: impl EventWriter + EventReader) {
+    let batch: Vec<AuditEvent> = (0..3_333).map(event).collect();
+    store.append(&batch).await.unwrap();
+    let (mut found, mut cursor) = (0, None);
+    loop {
+        let page = store
+            .page(&Filter::new(), cursor.as_ref(), PageSize::MAX)
+            .await
+            .unwrap();
+        found += page.events.len();
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, 3_333);
+}
+
+async fn an_unknown_id_is_nothing(store: impl EventWriter + EventReader) {
+    assert_eq!(store.get(id(7)).await.unwrap(), None);
+}
+
+async fn pages_are_newest_first_and_neither_overlap_nor_skip(
+    store: impl EventWriter + EventReader,
+) {
+    // Three events at each time: the id decides, and a page ends in the middle of a tie.
+    let batch: Vec<AuditEvent> = (0..9_u8)
+        .map(|n| builder(i64::from(n / 3)).id(id(u128::from(n))).build())
+        .collect();
+    store.append(&batch).await.unwrap();
+    let (mut found, mut cursor): (Vec<AuditEvent>, Option<Cursor>) = (Vec::new(), None);
+    loop {
+        let page = store
+            .page(&Filter::new(), cursor.as_ref(), size(2))
+            .await
+            .unwrap();
+        found.extend(page.events);
+        cursor = page.next.map(|next| next.to_string().parse().unwrap());
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let ids: Vec<_> = found.iter().map(AuditEvent::id).collect();
+    assert_eq!(ids, (0..9).rev().map(id).collect::<Vec<_>>());
+}
+
+async fn rows_that_arrive_meanwhile_do_not_disturb_the_next_page(
+    store: impl EventWriter + EventReader,
+) {
+    store
+        .append(&(0..4).map(event).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    let first = store.page(&Filter::new(), None, size(2)).await.unwrap();
+    store
+        .append(&(10..14).map(event).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    let second = store
+        .page(&Filter::new(), first.next.as_ref(), size(2))
+        .await
+        .unwrap();
+    let times: Vec<_> = second.events.iter().map(AuditEvent::created_at).collect();
+    assert_eq!((times, second.next), (vec![at(1), at(0)], None));
+}
+
+async fn each_filter_finds_its_rows(store: impl EventWriter + EventReader) {
+    let full = full();
+    store
+        .append(&[full.clone(), event(1), event(2)])
+        .await
+        .unwrap();
+    let filters = [
+        Filter::new().actor_id("key-1"),
+        Filter::new().actor_kind(ActorKind::ApiKey),
+        Filter::new().target_id(full.target().id()),
+        Filter::new().action("project.delete"),
+        Filter::new().outcome(Outcome::Denied),
+        Filter::new().tenant_id("acme"),
+        Filter::new().until(at(1)),
+    ];
+    for filter in filters {
+        let found = page(&store, filter.clone()).await.events;
+        assert_eq!(
+            found.iter().map(AuditEvent::id).collect::<Vec<_>>(),
+            [full.id()],
+            "{filter:?}"
+        );
+    }
+    let from = page(&store, Filter::new().from(at(1)).until(at(2)))
+        .await
+        .events;
+    assert_eq!(
+        from.iter().map(AuditEvent::created_at).collect::<Vec<_>>(),
+        [at(1)]
+    );
+    assert_eq!(
+        page(&store, Filter::new().target_kind("project"))
+            .await
+            .events
+            .len(),
+        3
+    );
+}
+
+async fn all_conditions_of_a_filter_must_hold(store: impl EventWriter + EventReader) {
+    store.append(&[full(), event(1)]).await.unwrap();
+    let filter = Filter::new().actor_id("alice").outcome(Outcome::Denied);
+    assert!(page(&store, filter).await.events.is_empty());
+    let filter = Filter::new()
+        .actor_id("alice")
+        .outcome(Outcome::Success)
+        .target_id("7")
+        .action("project.update");
+    assert_eq!(
+        page(&store, filter.from(at(0)).until(at(9)))
+            .await
+            .events
+            .len(),
+        1
+    );
+}
+
+async fn a_value_of_a_filter_is_never_part_of_the_statement(store: impl EventWriter + EventReader) {
+    let hostile = "x' OR '1'='1' -- \" %_$1 ? :a";
+    let named = AuditEvent::builder(Actor::user(hostile), hostile, Target::new(hostile, hostile))
+        .tenant_id(hostile);
+    let named = named.build();
+    store.append(&[named.clone(), event(1)]).await.unwrap();
+    let filter = Filter::new()
+        .actor_id(hostile)
+        .action(hostile)
+        .target_kind(hostile)
+        .target_id(hostile);
+    let found = page(&store, filter.tenant_id(hostile)).await.events;
+    assert_eq!(
+        found.iter().map(AuditEvent::id).collect::<Vec<_>>(),
+        [named.id()]
+    );
+}
+
+async fn a_store_that_is_ready_says_so(store: impl EventWriter + EventReader) {
+    store.check().await.unwrap();
+}
+
+/// Twenty events, one of which the test's table refuses.
+fn poisoned_batch() -> Vec<AuditEvent> {
+    let mut batch: Vec<AuditEvent> = (0..20).map(event).collect();
+    batch[13] = AuditEvent::builder(Actor::system(), "poison.row", Target::none()).build();
+    batch
+}
+
+async fn a_poison_row_costs_only_itself(store: impl EventWriter + EventReader + Clone) {
+    let auditor = Auditor::new(store.clone());
+    poisoned_batch()
+        .into_iter()
+        .for_each(|event| auditor.record(event));
+    soon(auditor.flush()).await;
+    let stats = auditor.stats();
+    assert_eq!(
+        (stats.written, stats.dropped[DropReason::Rejected]),
+        (19, 1)
+    );
+    assert_eq!(page(&store, Filter::new()).await.events.len(), 19);
+}

@@ -1,0 +1,114 @@
+//! The contract, and what only a database promises, in Postgres.
+
+use tower_audit::{EventWriter, PgStore};
+
+use crate::support::{database::Postgres, events};
+
+fn store(database: &Postgres) -> PgStore {
+    PgStore::new(database.pool.clone())
+}
+
+super::mount_contract!(Postgres::migrated, store);
+
+async fn refused(database: &Postgres, sql: &'static str) -> String {
+    sqlx::query(sql)
+        .execute(&database.pool)
+        .await
+        .unwrap_err()
+        .to_string()
+}
+
+#[tokio::test]
+async fn rows_are_append_only() {
+    let database = Postgres::migrated().await;
+    store(&database).append(&[events::event(1)]).await.unwrap();
+    for sql in [
+        "UPDATE control_plane.audit_logs SET actor_id = 'mallory'",
+        "DELETE FROM control_plane.audit_logs",
+        "TRUNCATE control_plane.audit_logs",
+        "INSERT INTO control_plane.audit_logs SELECT * FROM control_plane.audit_logs
+         ON CONFLICT (id) DO UPDATE SET actor_id = 'mallory'",
+    ] {
+        assert!(
+            refused(&database, sql).await.contains("append-only"),
+            "{sql}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_pending_row_may_be_completed_once() {
+    let database = Postgres::migrated().await;
+    let pending = events::builder(1)
+        .outcome(tower_audit::Outcome::Pending)
+        .build();
+    store(&database).append(&[pending]).await.unwrap();
+    let moved = "UPDATE control_plane.audit_logs SET created_at = now(), outcome = 'success'";
+    assert!(refused(&database, moved).await.contains("append-only"));
+    sqlx::query("UPDATE control_plane.audit_logs SET outcome = 'failure', status = 500")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    let again = "UPDATE control_plane.audit_logs SET outcome = 'success'";
+    assert!(refused(&database, again).await.contains("append-only"));
+}
+
+async fn with_poison() -> Postgres {
+    let database = Postgres::migrated().await;
+    sqlx::query("ALTER TABLE control_plane.audit_logs ADD CHECK (action <> 'poison.row')")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    database
+}
+
+#[tokio::test]
+async fn a_batch_is_written_whole_or_not_at_all() {
+    let database = with_poison().await;
+    let error = store(&database)
+        .append(&super::poisoned_batch())
+        .await
+        .unwrap_err();
+    assert!(!error.is_transient(), "{error:?}");
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM control_plane.audit_logs")
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, 0);
+}
+
+#[tokio::test]
+async fn a_poison_row_costs_only_itself() {
+    let database = with_poison().await;
+    super::a_poison_row_costs_only_itself(store(&database)).await;
+}
+
+#[tokio::test]
+async fn a_user_without_the_privilege_to_insert_is_told_so() {
+    let database = Postgres::migrated().await;
+    let role = format!("reader_{}", uuid::Uuid::now_v7().simple());
+    let create = format!("CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA control_plane TO {role}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(create))
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    let pool = sqlx::PgPool::connect_with(database.options.clone().username(&role))
+        .await
+        .unwrap();
+    let reader = PgStore::new(pool);
+    let (check, append) = (
+        reader.check().await,
+        reader.append(&[events::event(1)]).await,
+    );
+    let drop_role = format!("REVOKE ALL ON SCHEMA control_plane FROM {role}; DROP ROLE {role}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(drop_role))
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    for error in [check.unwrap_err(), append.unwrap_err()] {
+        assert!(
+            error.is_transient() && error.to_string().contains("lacks a privilege"),
+            "{error}"
+        );
+    }
+}

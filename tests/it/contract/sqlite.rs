@@ -1,0 +1,128 @@
+//! The contract, and what only a database promises, in SQLite.
+
+use tower_audit::{EventWriter, SqliteStore};
+
+use crate::support::{database::Sqlite, events};
+
+fn store(database: &Sqlite) -> SqliteStore {
+    SqliteStore::new(database.pool.clone())
+}
+
+super::mount_contract!(Sqlite::migrated, store);
+
+async fn refused(database: &Sqlite, sql: &'static str) -> String {
+    sqlx::query(sql)
+        .execute(&database.pool)
+        .await
+        .unwrap_err()
+        .to_string()
+}
+
+#[tokio::test]
+async fn rows_are_append_only() {
+    let database = Sqlite::migrated().await;
+    store(&database).append(&[events::event(1)]).await.unwrap();
+    for sql in [
+        "UPDATE audit_logs SET actor_id = 'mallory'",
+        "UPDATE OR REPLACE audit_logs SET outcome = 'denied'",
+        "DELETE FROM audit_logs",
+    ] {
+        assert!(
+            refused(&database, sql).await.contains("append-only"),
+            "{sql}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_row_cannot_be_replaced() {
+    let database = Sqlite::migrated().await;
+    store(&database).append(&[events::event(1)]).await.unwrap();
+    sqlx::query(
+        "INSERT OR REPLACE INTO audit_logs (id, actor_id, actor_type, action, target_type, target_id, outcome)
+         SELECT id, 'mallory', 'user', 'x.y', '', '', 'success' FROM audit_logs",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    let actors: Vec<String> = sqlx::query_scalar("SELECT actor_id FROM audit_logs")
+        .fetch_all(&database.pool)
+        .await
+        .unwrap();
+    assert_eq!(actors, ["alice"]);
+}
+
+#[tokio::test]
+async fn a_pending_row_may_be_completed_once() {
+    let database = Sqlite::migrated().await;
+    let pending = events::builder(1)
+        .outcome(tower_audit::Outcome::Pending)
+        .build();
+    store(&database).append(&[pending]).await.unwrap();
+    assert!(
+        refused(
+            &database,
+            "UPDATE audit_logs SET created_at = 0, outcome = 'success'"
+        )
+        .await
+        .contains("append-only")
+    );
+    sqlx::query("UPDATE audit_logs SET outcome = 'failure', status = 500")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    assert!(
+        refused(&database, "UPDATE audit_logs SET outcome = 'success'")
+            .await
+            .contains("append-only")
+    );
+}
+
+#[tokio::test]
+async fn a_batch_is_written_whole_or_not_at_all() {
+    let database = Sqlite::migrated().await;
+    sqlx::query(
+        "CREATE TRIGGER poison BEFORE INSERT ON audit_logs WHEN NEW.action = 'poison.row'
+         BEGIN SELECT RAISE(ABORT, 'poison'); END",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    let error = store(&database)
+        .append(&super::poisoned_batch())
+        .await
+        .unwrap_err();
+    assert!(!error.is_transient(), "{error:?}");
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM audit_logs")
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, 0);
+}
+
+#[tokio::test]
+async fn a_poison_row_costs_only_itself() {
+    let database = Sqlite::migrated().await;
+    sqlx::query(
+        "CREATE TRIGGER poison BEFORE INSERT ON audit_logs WHEN NEW.action = 'poison.row'
+         BEGIN SELECT RAISE(ABORT, 'poison'); END",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    super::a_poison_row_costs_only_itself(store(&database)).await;
+}
+
+#[tokio::test]
+async fn the_bundled_sqlite_has_no_wal_reset_bug() {
+    let database = Sqlite::fresh().await;
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+    let numbers: Vec<u32> = version
+        .split('.')
+        .map(|part| part.parse().unwrap())
+        .collect();
+    assert!(numbers >= vec![3, 51, 3], "{version}");
+}
