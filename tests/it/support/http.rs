@@ -18,7 +18,6 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -68,7 +67,7 @@ impl Client {
         self.answer(method == "HEAD").await
     }
 
-    /// Waits for the head of an answer: the status and the head as it came.
+    /// Waits for the head of an answer: the status, and the head in lower case.
     pub(crate) async fn head(&mut self) -> (u16, String) {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -89,7 +88,7 @@ impl Client {
         let length: usize = length.map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; if is_head { 0 } else { length }];
         soon(self.stream.read_exact(&mut body)).await.unwrap();
-        Answer { status, head, body }
+        Answer { status, body }
     }
 
     /// Reads until these bytes have come.

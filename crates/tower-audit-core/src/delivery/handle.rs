@@ -14,7 +14,7 @@ use super::{
 };
 use crate::store::{EventWriter, StoreError};
 
-/// The handle to a running engine; cheap to clone. See the [module page](super).
+/// The handle to a running engine; cheap to clone. See the [module page](crate::delivery).
 ///
 /// When the last clone is dropped without [`shutdown`](Self::shutdown), the worker still writes
 /// what is queued for as long as the runtime lives; nobody learns whether it could.

@@ -9,7 +9,7 @@ use super::{Action, Actor, AuditEventBuilder, EventId, Metadata, Outcome, Target
 /// One thing that somebody did, and how it ended.
 ///
 /// Serialized it is one flat JSON object, named like the columns of the table; what is not known is
-/// left out. See the [module page](self) for an example.
+/// left out. See the [module page](crate::event) for an example.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEvent {
     pub(super) id: EventId,

@@ -27,29 +27,16 @@ impl Migrate for PgPool {
 
 impl Migrate for PgStore {
     async fn migrate(&self) -> Result<(), MigrateError> {
-        let (schema, table) = self.name();
         let mut tx = self.pool().begin().await.map_err(database)?;
-        // The lock of a transaction: it goes with it, whatever happens, and survives a pooler.
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(LOCK)
-            .execute(&mut *tx)
-            .await
-            .map_err(database)?;
-        create_schema(&mut tx, schema.as_str())
-            .await
-            .map_err(database)?;
-        let books = format!(r#""{}"."{}""#, schema.as_str(), books(table));
-        migrator(SOURCES, schema.as_str(), table, books)
-            .run_direct(None, &mut *tx, false)
-            .await?;
-        if self.indexes() == Indexes::Full {
-            let sql = fill(FULL_INDEXES, schema.as_str(), table);
-            sqlx::raw_sql(AssertSqlSafe(sql))
-                .execute(&mut *tx)
-                .await
-                .map_err(database)?;
+        match run(self, &mut tx).await {
+            Ok(()) => tx.commit().await.map_err(database),
+            Err(error) => {
+                // A transaction that is dropped ends, and lets go of its lock, only when the pool
+                // gets round to its connection.
+                let _ = tx.rollback().await;
+                Err(error)
+            }
         }
-        tx.commit().await.map_err(database)
     }
 
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrateError> {
@@ -72,6 +59,29 @@ impl Migrate for PgStore {
             .map_err(database)?;
         Ok(statuses(SOURCES, &applied))
     }
+}
+
+/// Runs what is missing, in the transaction of this connection.
+async fn run(store: &PgStore, connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let (schema, table) = store.name();
+    // The lock of a transaction: it goes with it, whatever happens, and survives a pooler.
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK);
+    lock.execute(&mut *connection).await.map_err(database)?;
+    create_schema(connection, schema.as_str())
+        .await
+        .map_err(database)?;
+    let books = format!(r#""{}"."{}""#, schema.as_str(), books(table));
+    migrator(SOURCES, schema.as_str(), table, books)
+        .run_direct(None, connection, false)
+        .await?;
+    if store.indexes() == Indexes::Full {
+        let sql = fill(FULL_INDEXES, schema.as_str(), table);
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(connection)
+            .await
+            .map_err(database)?;
+    }
+    Ok(())
 }
 
 /// Makes the schema if it is missing. `IF NOT EXISTS` alone would ask for the privilege to make

@@ -1,6 +1,6 @@
 //! Migrations in SQLite.
 
-use sqlx::{AssertSqlSafe, SqlitePool};
+use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
 
 use super::{
     Migrate, MigrateError, MigrationStatus, Source, books, database, fill, migrator, statuses,
@@ -34,18 +34,13 @@ impl Migrate for SqliteStore {
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(database)?;
-        let books = format!(r#""{}""#, books(self.table()));
-        migrator(SOURCES, "", self.table(), books)
-            .run_direct(None, &mut *tx, false)
-            .await?;
-        if self.indexes() == Indexes::Full {
-            let sql = fill(FULL_INDEXES, "", self.table());
-            sqlx::raw_sql(AssertSqlSafe(sql))
-                .execute(&mut *tx)
-                .await
-                .map_err(database)?;
+        match run(self, &mut tx).await {
+            Ok(()) => tx.commit().await.map_err(database),
+            Err(error) => {
+                let _ = tx.rollback().await;
+                Err(error)
+            }
         }
-        tx.commit().await.map_err(database)
     }
 
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrateError> {
@@ -68,4 +63,21 @@ impl Migrate for SqliteStore {
             .map_err(database)?;
         Ok(statuses(SOURCES, &applied))
     }
+}
+
+/// Runs what is missing, in the transaction of this connection.
+async fn run(store: &SqliteStore, connection: &mut SqliteConnection) -> Result<(), MigrateError> {
+    let table = store.table();
+    let books = format!(r#""{}""#, books(table));
+    migrator(SOURCES, "", table, books)
+        .run_direct(None, connection, false)
+        .await?;
+    if store.indexes() == Indexes::Full {
+        let sql = fill(FULL_INDEXES, "", table);
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(connection)
+            .await
+            .map_err(database)?;
+    }
+    Ok(())
 }

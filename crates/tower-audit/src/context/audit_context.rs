@@ -13,7 +13,7 @@ use tower_audit_core::{Action, Actor, EventId, Outcome, Target, Text};
 use super::notes::{Mark, Notes};
 use crate::{annotation::Annotation, route::Template};
 
-/// What inner code says about its request; cheap to clone. See the [module page](self).
+/// What inner code says about its request; cheap to clone. See the [module page](crate::context).
 ///
 /// In an axum handler it is an extractor; elsewhere [`of`](Self::of) finds it in the request's
 /// extensions, and [`current`](Self::current) in the task. Whatever is said last counts; what is

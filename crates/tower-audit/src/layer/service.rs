@@ -19,7 +19,7 @@ use crate::{
 
 /// Middleware that records one audit event per request.
 ///
-/// See the [module page](super).
+/// See the [module page](crate::layer).
 #[derive(Clone, Debug)]
 pub struct AuditService<S> {
     pub(super) inner: S,
