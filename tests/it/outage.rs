@@ -1,6 +1,10 @@
 //! A store that is missing, not ready or gone: the app goes on, and events wait.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    str::FromStr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{Router, routing::post};
 use sqlx::{
@@ -10,8 +14,8 @@ use sqlx::{
 };
 use tokio::net::TcpListener;
 use tower_audit::{
-    AuditLayer, Auditor, DeliverySettings, EventReader, Filter, Health, PageSize, PgStore,
-    SqliteStore, delivery::HealthReason,
+    AuditLayer, Auditor, DeliverySettings, EventReader, Filter, Health, MemoryStore, PageSize,
+    PgStore, SqliteStore, delivery::HealthReason,
 };
 
 use crate::support::{
@@ -186,4 +190,63 @@ async fn another_writer_on_the_sqlite_file_only_delays() {
     other.rollback().await.unwrap();
     soon(auditor.flush()).await;
     assert_eq!(rows(&store).await, 1);
+}
+
+/// Collects what is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_missing_table_is_logged_once_a_period_with_what_to_do() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let sqlite = Sqlite::fresh().await;
+    let auditor = Auditor::builder()
+        .delivery(impatient())
+        .start(SqliteStore::new(sqlite.pool.clone()));
+    auditor.record(event(1));
+    soon(async {
+        while auditor.stats().retries < 5 {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+    tower_audit::migrate(&sqlite.pool).await.unwrap();
+    soon(auditor.flush()).await;
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let ours: Vec<&str> = logged
+        .lines()
+        .filter(|line| line.contains("tower_audit"))
+        .collect();
+    assert_eq!(ours.len(), 2, "{logged}");
+    assert!(
+        ours[0].contains("WARN") && ours[0].contains("run the migrations"),
+        "{logged}"
+    );
+    assert!(
+        ours[1].contains("INFO") && ours[1].contains("takes events again"),
+        "{logged}"
+    );
+}
+
+#[test]
+fn a_layer_that_is_built_outside_of_a_runtime_panics_with_what_to_do() {
+    let panic = std::panic::catch_unwind(|| AuditLayer::new(MemoryStore::new())).unwrap_err();
+    let message = panic.downcast_ref::<&str>().unwrap();
+    assert!(message.contains("inside a Tokio runtime"), "{message}");
 }

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{queue::Queue, record::Record, stats::DropReason};
+use super::{queue::Queue, record::Record, state::Cut, stats::DropReason};
 
 /// Records that left the queue together. Whatever becomes of it, each record is settled once: what
 /// is not written or rejected when the batch is dropped counts as abandoned.
@@ -14,7 +14,9 @@ pub(super) struct Batch<R: Record> {
 }
 
 impl<R: Record> Batch<R> {
-    pub(super) fn new(queue: Arc<Queue<R>>, first: u64, records: Vec<R>) -> Self {
+    pub(super) fn new(queue: Arc<Queue<R>>, cut: Cut<R>) -> Self {
+        let Cut { first, records } = cut;
+        let records: Vec<R> = records.into_iter().map(|record| *record).collect();
         let unsettled = records.len();
         Self {
             queue,

@@ -6,7 +6,8 @@ use tokio::{runtime::Handle, task::AbortHandle, time::timeout};
 
 use super::{
     health::{Health, HealthReason},
-    queue::{Permit, Queue},
+    permit::Permit,
+    queue::Queue,
     record::Record,
     settings::{DeliverySettings, Overflow},
     stats::{DropReason, ShutdownReport, Stats},

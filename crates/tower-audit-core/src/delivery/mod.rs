@@ -46,10 +46,12 @@ mod batch;
 mod handle;
 mod health;
 mod log;
+mod permit;
 mod queue;
 mod record;
 mod schedule;
 mod settings;
+mod state;
 mod stats;
 mod worker;
 
@@ -58,7 +60,7 @@ mod tests;
 
 pub use handle::Delivery;
 pub use health::{Health, HealthReason};
-pub use queue::Permit;
+pub use permit::Permit;
 pub use record::Record;
 pub use settings::{DeliverySettings, Overflow};
 pub use stats::{DropReason, Dropped, ShutdownReport, Stats};

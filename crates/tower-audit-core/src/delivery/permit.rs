@@ -1,0 +1,45 @@
+//! Room that is reserved.
+
+use std::{fmt, sync::Arc};
+
+use super::{queue::Queue, record::Record};
+
+/// Room for one record, reserved before the record exists. Dropping it gives the room back.
+#[must_use = "dropping a permit gives the room back"]
+pub struct Permit<R: Record> {
+    queue: Arc<Queue<R>>,
+    /// `None` once the permit was used.
+    reserved_bytes: Option<usize>,
+}
+
+impl<R: Record> Permit<R> {
+    pub(super) fn new(queue: Arc<Queue<R>>, reserved_bytes: usize) -> Self {
+        Self {
+            queue,
+            reserved_bytes: Some(reserved_bytes),
+        }
+    }
+
+    /// Hands over the record, which finds room even in a queue that has filled up since.
+    pub fn send(mut self, record: impl Into<Box<R>>) {
+        if let Some(reserved_bytes) = self.reserved_bytes.take() {
+            self.queue.push_reserved(record.into(), reserved_bytes);
+        }
+    }
+}
+
+impl<R: Record> Drop for Permit<R> {
+    fn drop(&mut self) {
+        if let Some(reserved_bytes) = self.reserved_bytes.take() {
+            self.queue.give_back(reserved_bytes);
+        }
+    }
+}
+
+impl<R: Record> fmt::Debug for Permit<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("reserved_bytes", &self.reserved_bytes)
+            .finish_non_exhaustive()
+    }
+}
