@@ -11,3 +11,4 @@ mod outage;
 mod placement;
 mod quickstart;
 mod support;
+mod types;

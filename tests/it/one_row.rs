@@ -377,6 +377,47 @@ async fn a_body_is_complete_when_all_that_the_head_announced_was_sent() {
     );
 }
 
+/// A body of one chunk and unknown length, that knows when it has ended.
+struct OneChunk(Option<Bytes>);
+
+impl http_body::Body for OneChunk {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|chunk| Ok(Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_complete_when_it_says_that_it_has_ended() {
+    let trail = Trail::new();
+    let answers = service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(Response::new(OneChunk(Some(Bytes::from("only")))))
+    });
+    let response = trail
+        .layer
+        .layer(answers)
+        .oneshot(Request::post("/").body(()).unwrap())
+        .await
+        .unwrap();
+    let mut body = response.into_body();
+    // As a server does: it asks no more once the body says that this was all.
+    body.frame().await.unwrap().unwrap();
+    drop(body);
+    assert_eq!(
+        told(&trail.only_event().await),
+        (Outcome::Success, Some(200), None)
+    );
+}
+
 #[tokio::test]
 async fn a_response_to_head_is_complete_without_its_body() {
     let trail = Trail::new().with(|layer| layer.policy(Policy::everything()));

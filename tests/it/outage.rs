@@ -170,6 +170,11 @@ async fn a_read_only_sqlite_file_makes_events_wait_and_says_why() {
         (auditor.stats().dropped.total(), auditor.stats().queued),
         (0, 1)
     );
+    let health = auditor.health().await.to_string();
+    assert!(
+        health.starts_with("degraded") && health.contains("read-only"),
+        "{health}"
+    );
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use super::{
     record::Record,
     settings::{DeliverySettings, Overflow},
     stats::{DropReason, ShutdownReport, Stats},
+    trouble::Trouble,
     worker::Worker,
 };
 use crate::store::{EventWriter, StoreError};
@@ -27,6 +28,7 @@ struct Running<R: Record> {
     queue: Arc<Queue<R>>,
     worker: AbortHandle,
     probe: Box<dyn Probe>,
+    trouble: Arc<Trouble>,
     overflow: Overflow,
     health_timeout: Duration,
 }
@@ -48,8 +50,14 @@ impl<R: Record> Delivery<R> {
         };
         let writer = Arc::new(writer);
         let queue = Queue::new(&settings);
+        let trouble = Arc::new(Trouble::new(settings.log_period));
         let (overflow, health_timeout) = (settings.overflow, settings.health_timeout);
-        let worker = Worker::new(Arc::clone(&queue), Arc::clone(&writer), settings);
+        let worker = Worker::new(
+            Arc::clone(&queue),
+            Arc::clone(&writer),
+            Arc::clone(&trouble),
+            settings,
+        );
         let worker = runtime.spawn(worker.run()).abort_handle();
         let probe = Box::new(ProbeOf(writer, std::marker::PhantomData));
         Self {
@@ -57,6 +65,7 @@ impl<R: Record> Delivery<R> {
                 queue,
                 worker,
                 probe,
+                trouble,
                 overflow,
                 health_timeout,
             }),
@@ -106,24 +115,24 @@ impl<R: Record> Delivery<R> {
         self.running.queue.stats()
     }
 
-    /// Asks the store whether a write could work now, and looks at the queue.
+    /// Asks the store whether a write could work now, and looks at the queue and the last write.
     ///
     /// Takes at most [`health_timeout`](DeliverySettings::health_timeout).
     pub async fn health(&self) -> Health {
         if self.running.queue.is_closed() {
             return Health::Failing(HealthReason::Closed);
         }
-        let limit = self.running.health_timeout;
-        let is_full = self.running.queue.is_full();
-        match timeout(limit, self.running.probe.check()).await {
-            _ if is_full => Health::Failing(HealthReason::QueueFull),
-            Ok(Ok(())) => Health::Healthy,
-            Ok(Err(StoreError::NotReady { hint, .. })) => {
-                Health::Degraded(HealthReason::NotReady(hint))
-            }
-            Ok(Err(_)) => Health::Degraded(HealthReason::Unavailable),
-            Err(_) => Health::Degraded(HealthReason::TimedOut(limit)),
+        if self.running.queue.is_full() {
+            return Health::Failing(HealthReason::QueueFull);
         }
+        let limit = self.running.health_timeout;
+        let reason = match timeout(limit, self.running.probe.check()).await {
+            // A store may look well and yet refuse to write, as a read-only one does.
+            Ok(Ok(())) => self.running.trouble.reason(),
+            Ok(Err(error)) => Some(HealthReason::of(&error)),
+            Err(_) => Some(HealthReason::TimedOut(limit)),
+        };
+        reason.map_or(Health::Healthy, Health::Degraded)
     }
 
     /// Waits until every record that was handed over before is written or dropped.

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::store::StoreError;
+
 /// Whether the trail can be trusted right now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,6 +57,17 @@ pub enum HealthReason {
     QueueFull,
     /// The auditor was shut down.
     Closed,
+}
+
+impl HealthReason {
+    pub(super) fn of(error: &StoreError) -> Self {
+        match error {
+            StoreError::NotReady { hint, .. } => Self::NotReady(hint),
+            StoreError::Unavailable(_) | StoreError::Rejected(_) | StoreError::Unreadable(_) => {
+                Self::Unavailable
+            }
+        }
+    }
 }
 
 impl fmt::Display for HealthReason {

@@ -53,6 +53,7 @@ mod schedule;
 mod settings;
 mod state;
 mod stats;
+mod trouble;
 mod worker;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -15,10 +15,10 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{
     backoff::{full_jitter, random},
     batch::Batch,
-    log::Once,
     queue::{Next, Queue},
     record::Record,
     settings::DeliverySettings,
+    trouble::Trouble,
 };
 use crate::store::{EventWriter, StoreError};
 
@@ -27,29 +27,26 @@ pub(super) struct Worker<R: Record, W> {
     queue: Arc<Queue<R>>,
     writer: Arc<W>,
     settings: DeliverySettings,
-    trouble: Mutex<Trouble>,
+    trouble: Arc<Trouble>,
     /// Dropped after the batches under way, and even if the task never ran.
     _finish: Finish<R>,
-}
-
-/// What was last said about the store.
-#[derive(Debug, Default)]
-struct Trouble {
-    is_down: bool,
-    down: Once,
-    rejected: Once,
 }
 
 type Write<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl<R: Record, W: EventWriter<R>> Worker<R, W> {
-    pub(super) fn new(queue: Arc<Queue<R>>, writer: Arc<W>, settings: DeliverySettings) -> Self {
+    pub(super) fn new(
+        queue: Arc<Queue<R>>,
+        writer: Arc<W>,
+        trouble: Arc<Trouble>,
+        settings: DeliverySettings,
+    ) -> Self {
         let finish = Finish(Arc::clone(&queue));
         Self {
             queue,
             writer,
             settings,
-            trouble: Mutex::default(),
+            trouble,
             _finish: finish,
         }
     }
@@ -78,7 +75,8 @@ impl<R: Record, W: EventWriter<R>> Worker<R, W> {
             match self.append(&batch.records()[part.clone()]).await {
                 Ok(()) => batch.written(&part),
                 Err(error) if part.len() == 1 => {
-                    self.log_rejected(&batch.records()[part.start], &error);
+                    self.trouble
+                        .rejected(batch.records()[part.start].id(), &error);
                     batch.rejected(&part);
                 }
                 Err(_) => parts.extend(halves(part)),
@@ -93,10 +91,11 @@ impl<R: Record, W: EventWriter<R>> Worker<R, W> {
             match self.try_append(records).await {
                 Err(error) if error.is_transient() => {
                     self.queue.count_retry();
-                    self.log_down(&error, records.len());
+                    self.trouble
+                        .down(&error, records.len(), self.queue.stats().queued);
                 }
                 result => {
-                    self.log_up();
+                    self.trouble.up();
                     return result;
                 }
             }
@@ -129,57 +128,6 @@ impl<R: Record, W: EventWriter<R>> Worker<R, W> {
         tokio::select! {
             () = sleep(wait) => {}
             () = closing, if !is_closed => {}
-        }
-    }
-
-    fn log_down(&self, error: &StoreError, records: usize) {
-        let due = {
-            let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            trouble.is_down = true;
-            trouble.down.due(Instant::now(), self.settings.log_period)
-        };
-        if let Some(held_back) = due {
-            let queued = self.queue.stats().queued;
-            tracing::warn!(
-                error = %Chain(error),
-                batch.size = records,
-                queued,
-                held_back,
-                "audit events wait and will be tried again"
-            );
-        }
-    }
-
-    fn log_up(&self) {
-        let was_down = {
-            let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            // The next outage is said at once.
-            trouble.down = if trouble.is_down {
-                Once::default()
-            } else {
-                std::mem::take(&mut trouble.down)
-            };
-            std::mem::take(&mut trouble.is_down)
-        };
-        if was_down {
-            tracing::info!("the audit store takes events again");
-        }
-    }
-
-    fn log_rejected(&self, record: &R, error: &StoreError) {
-        let due = {
-            let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            trouble
-                .rejected
-                .due(Instant::now(), self.settings.log_period)
-        };
-        if let Some(held_back) = due {
-            tracing::error!(
-                event.id = %record.id(),
-                error = %Chain(error),
-                held_back,
-                "the audit store refused an event, which is dropped"
-            );
         }
     }
 }
@@ -223,21 +171,6 @@ struct Finish<R: Record>(Arc<Queue<R>>);
 impl<R: Record> Drop for Finish<R> {
     fn drop(&mut self) {
         self.0.finish();
-    }
-}
-
-/// Shows an error with all its causes in one line.
-struct Chain<'a>(&'a StoreError);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = std::error::Error::source(self.0);
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
     }
 }
 

@@ -192,6 +192,11 @@ mod tests {
     }
 
     #[test]
+    fn a_control_character_beyond_ascii_is_replaced() {
+        assert_eq!(Text::from("a\u{85}b"), "a\u{fffd}b");
+    }
+
+    #[test]
     fn ordinary_text_is_kept_to_the_letter() {
         assert_eq!(Text::from("Zoë ° 日本 \u{a0}"), "Zoë ° 日本 \u{a0}");
     }
