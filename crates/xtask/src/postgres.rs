@@ -65,7 +65,7 @@ pub(crate) fn serve() -> anyhow::Result<()> {
 
 /// A running server with a folder of its own.
 struct Cluster {
-    server: Child,
+    keeper: Child,
     folder: PathBuf,
     port: u16,
 }
@@ -74,20 +74,23 @@ impl Cluster {
     fn start() -> anyhow::Result<Self> {
         let programs = find_or_install()?;
         let owner = Owner::find()?;
-        let folder =
-            std::env::temp_dir().join(format!("tower-audit-postgres-{}", std::process::id()));
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("could not create {}", folder.display()))?;
-        let result = Self::start_in(&programs, &owner, &folder);
-        if result.is_err() {
-            // The folder is ours; what went wrong is more important than that it stays.
-            let _ = fs::remove_dir_all(&folder);
+        // Somebody else may take the port between our look and the start: try another one then.
+        let mut log = String::new();
+        for attempt in 0..5 {
+            let name = format!("tower-audit-postgres-{}-{attempt}", std::process::id());
+            let mut cluster = Self::spawn(&programs, &owner, std::env::temp_dir().join(name))?;
+            if wait_until_ready(&mut cluster.keeper, cluster.port)? {
+                return Ok(cluster);
+            }
+            log = fs::read_to_string(cluster.folder.join("log")).unwrap_or_default();
         }
-        result
+        bail!("Postgres ended as soon as it was started:\n{log}");
     }
 
-    fn start_in(programs: &Path, owner: &Owner, folder: &Path) -> anyhow::Result<Self> {
-        owner.give(folder)?;
+    fn spawn(programs: &Path, owner: &Owner, folder: PathBuf) -> anyhow::Result<Self> {
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("could not create {}", folder.display()))?;
+        owner.give(&folder)?;
         let data = folder.join("data");
         let mut initdb = Command::new(programs.join("initdb"));
         initdb.args([
@@ -100,60 +103,48 @@ impl Cluster {
             "--no-sync",
         ]);
         quiet(owner.run(initdb.args(["--locale", "C", "--pgdata"]).arg(&data)))?;
-        // Somebody else may take the port between our look and the start: try another one then.
-        for _ in 0..5 {
-            let port = free_port()?;
-            let mut server = spawn_server(programs, owner, folder, &data, port)?;
-            if wait_until_ready(&mut server, port)? {
-                return Ok(Self {
-                    server,
-                    folder: folder.to_owned(),
-                    port,
-                });
-            }
-        }
-        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-        bail!("Postgres ended as soon as it was started:\n{log}");
+
+        let port = free_port()?;
+        let log = fs::File::create(folder.join("log")).context("could not create the log")?;
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEPER, "sh"]).arg(&folder);
+        keeper.arg(programs.join("postgres")).arg("-D").arg(&data);
+        keeper.args(["-p", &port.to_string(), "-k"]).arg(&folder);
+        keeper.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        keeper
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        // A group of its own: Ctrl-C in the terminal is for us.
+        let keeper = owner
+            .run(keeper.process_group(0))
+            .spawn()
+            .context("could not start Postgres")?;
+        Ok(Self {
+            keeper,
+            folder,
+            port,
+        })
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // A throw-away cluster needs no orderly end.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-fn spawn_server(
-    programs: &Path,
-    owner: &Owner,
-    folder: &Path,
-    data: &Path,
-    port: u16,
-) -> anyhow::Result<Child> {
-    let log =
-        fs::File::create(folder.join("log")).context("could not create the log of Postgres")?;
-    let mut server = Command::new(programs.join("postgres"));
-    server
-        .arg("-D")
-        .arg(data)
-        .args(["-p", &port.to_string(), "-k"])
-        .arg(folder);
-    for setting in SETTINGS {
-        server.args(["-c", setting]);
-    }
-    server
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log);
-    // A group of its own: Ctrl-C in the terminal is for us, and we stop the server.
-    owner
-        .run(server.process_group(0))
-        .spawn()
-        .context("could not start Postgres")
-}
+/// Runs the server until its standard input closes, which happens however we end, and then deletes
+/// the folder. A throw-away cluster needs no orderly end.
+const KEEPER: &str = r#"
+folder=$1; shift
+exec 3<&0
+"$@" & server=$!
+(cat <&3 >/dev/null; kill -QUIT "$server"; while kill -0 "$server"; do sleep 0.1; done; rm -rf "$folder") 2>/dev/null &
+wait "$server"
+"#;
 
 /// Returns whether the server takes connections; `false` if it has ended instead.
 #[expect(
