@@ -28,26 +28,29 @@ pub struct Metadata {
     members: Map<String, Value>,
     /// The members as JSON, without [`Metadata::CUT`], in bytes.
     bytes: usize,
+    /// Roughly what the members take in memory, in bytes.
+    heap: usize,
 }
 
 impl Metadata {
     /// The key of the member that counts what was cut or left out.
     pub const CUT: &'static str = "tower_audit.cut";
 
-    /// Sets a member. A member of the same name is replaced.
+    /// Sets a member. A member of the same name is replaced. [`Metadata::CUT`] cannot be set.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Value>) {
         let (key, mut value) = (clean_owned(key.into()), value.into());
         if key == Self::CUT {
-            self.members.insert(key, value);
-            return;
+            return self.count_cut(1);
         }
         if let Some(old) = self.members.remove(&key) {
             self.bytes -= member_bytes(&key, &old);
+            self.heap -= entry_heap(&key, &old);
         }
         clean_value(&mut value, 1);
         let room = MAX_BYTES - self.bytes;
         if let Some((value, was_cut)) = fit(&key, value, room) {
             self.bytes += member_bytes(&key, &value);
+            self.heap += entry_heap(&key, &value);
             self.members.insert(key, value);
             self.count_cut(u64::from(was_cut));
         } else {
@@ -89,18 +92,21 @@ impl Metadata {
 
     /// Returns roughly how many bytes the members take in memory.
     pub(super) fn heap_size(&self) -> usize {
-        // A JSON value takes 32 bytes and a map entry its key beside it: three times the text is
-        // what a typical object was seen to take.
-        self.bytes * 3
+        self.heap
     }
 }
 
 impl From<Map<String, Value>> for Metadata {
     fn from(members: Map<String, Value>) -> Self {
         let mut metadata = Self::default();
+        // What was cut when these members were written.
+        let cut = members.get(Self::CUT).and_then(Value::as_u64);
         for (key, value) in members {
-            metadata.insert(key, value);
+            if cut.is_none() || key != Self::CUT {
+                metadata.insert(key, value);
+            }
         }
+        metadata.count_cut(cut.unwrap_or(0));
         metadata
     }
 }
@@ -200,6 +206,37 @@ fn member_bytes(key: &str, value: &Value) -> usize {
     written.map_or(usize::MAX / 4, |()| count.0)
 }
 
+/// Returns roughly how many bytes an entry of an object takes in memory: its part of a node of the
+/// map, which is made for eleven and half full, and what key and value hold outside of it.
+fn entry_heap(key: &str, value: &Value) -> usize {
+    2 * (size_of::<String>() + size_of::<Value>()) + ALLOCATION + key.len() + heap(value)
+}
+
+/// Returns roughly how many bytes a value takes outside of itself.
+fn heap(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => ALLOCATION + text.len(),
+        Value::Array(items) => {
+            // A vector that grows begins with room for four.
+            let slots = items.len().next_power_of_two().max(4) * size_of::<Value>();
+            ALLOCATION + slots + items.iter().map(heap).sum::<usize>()
+        }
+        Value::Object(members) => {
+            // However few members there are, there is one node.
+            let entries = members
+                .iter()
+                .map(|(key, value)| entry_heap(key, value))
+                .sum::<usize>();
+            MAP_NODE + entries
+        }
+    }
+}
+
+/// What an allocator needs beside the bytes that were asked for.
+const ALLOCATION: usize = 16;
+/// A node of the map: eleven keys and values.
+const MAP_NODE: usize = 11 * (size_of::<String>() + size_of::<Value>());
 const MAX_BYTES: usize = 64 * 1024;
 const MAX_DEPTH: usize = 64;
 const SHORTEST_CUT: usize = Text::MARK_BYTES + 8;
@@ -259,6 +296,46 @@ mod tests {
         let text = serde_json::to_string(&metadata).unwrap();
         assert!(text.contains("nested too deep"));
         assert_eq!(serde_json::from_str::<Metadata>(&text).unwrap(), metadata);
+    }
+
+    #[test]
+    fn the_count_of_what_was_cut_cannot_be_forged() {
+        for value in [
+            json!("a\0b"),
+            json!("x".repeat(3_000_000)),
+            json!([[1]]),
+            json!(7),
+        ] {
+            let metadata: Metadata = [(Metadata::CUT, value)].into_iter().collect();
+            assert_eq!(
+                serde_json::to_value(&metadata).unwrap(),
+                json!({"tower_audit.cut": 1})
+            );
+        }
+    }
+
+    #[test]
+    fn what_it_takes_in_memory_is_not_underestimated_for_small_values() {
+        let many: Metadata = [("a", vec![vec![0_u8]; 10_000])].into_iter().collect();
+        assert!(
+            many.heap_size() > 10_000 * 5 * size_of::<Value>(),
+            "{}",
+            many.heap_size()
+        );
+        let objects: Metadata = [("a", vec![json!({"b": 1}); 1_000])].into_iter().collect();
+        assert!(
+            objects.heap_size() > 1_000 * MAP_NODE,
+            "{}",
+            objects.heap_size()
+        );
+    }
+
+    #[test]
+    fn an_empty_value_takes_nothing_once_it_is_gone() {
+        let mut metadata = Metadata::default();
+        metadata.insert("a", vec![1; 100]);
+        metadata.insert("a", Value::Null);
+        assert_eq!(metadata.heap_size(), entry_heap("a", &Value::Null));
     }
 
     #[test]

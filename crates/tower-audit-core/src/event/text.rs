@@ -5,9 +5,10 @@ use std::{borrow::Cow, fmt};
 use smol_str::SmolStr;
 use uuid::Uuid;
 
-/// Text that is safe to store and to print: no NUL, no control characters, cheap to clone.
+/// Text that is safe to store and to print: no NUL, no control characters, nothing that reorders what
+/// a screen shows; cheap to clone.
 ///
-/// Control characters are replaced by U+FFFD when the text is made. PostgreSQL refuses a NUL and
+/// Such characters are replaced by U+FFFD when the text is made. PostgreSQL refuses a NUL and
 /// fails the whole statement for it, and an escape sequence in a log is an attack on the terminal
 /// of whoever reads it.
 ///
@@ -87,9 +88,9 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
 
 /// Like [`clean`], but leaves the characters that `keep` accepts.
 pub(crate) fn clean_but(text: &str, keep: fn(char) -> bool) -> Cow<'_, str> {
-    // U+0080 to U+009F are controls too; in UTF-8 they begin with 0xC2.
-    let suspicious = |byte: u8| byte < 0x20 || byte == 0x7F || byte == 0xC2;
-    let is_bad = |c: char| c.is_control() && !keep(c);
+    // In UTF-8 the controls U+0080 to U+009F begin with 0xC2, and what reorders text with 0xE2.
+    let suspicious = |byte: u8| byte < 0x20 || matches!(byte, 0x7F | 0xC2 | 0xE2);
+    let is_bad = |c: char| (c.is_control() || reorders(c)) && !keep(c);
     if !text.bytes().any(suspicious) || !text.chars().any(is_bad) {
         return Cow::Borrowed(text);
     }
@@ -101,6 +102,12 @@ pub(crate) fn clean_but(text: &str, keep: fn(char) -> bool) -> Cow<'_, str> {
         }
     });
     Cow::Owned(replaced.collect())
+}
+
+/// Returns whether the character makes a screen show text in another order than it is stored, which
+/// lets one name pass for another ("Trojan Source", CVE-2021-42574).
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Debug for Text {
@@ -194,6 +201,14 @@ mod tests {
     #[test]
     fn a_control_character_beyond_ascii_is_replaced() {
         assert_eq!(Text::from("a\u{85}b"), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn what_reorders_text_on_a_screen_is_replaced() {
+        assert_eq!(
+            Text::from("nimda\u{202e}…\u{2066}"),
+            "nimda\u{fffd}…\u{fffd}"
+        );
     }
 
     #[test]
