@@ -74,6 +74,8 @@ impl<R: Record> Queue<R> {
         } else {
             self.enter(state, record, bytes);
         }
+        // A record is rarely as large as what was reserved for it.
+        self.changed.notify_waiters();
     }
 
     fn enter(&self, mut state: MutexGuard<'_, State<R>>, record: Box<R>, bytes: usize) {
@@ -162,7 +164,7 @@ impl<R: Record> Queue<R> {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        !self.lock().has_room(1)
+        self.lock().is_full()
     }
 
     /// Decides what the worker does next, and cuts the batch if one is due.

@@ -11,7 +11,9 @@ pub enum Overflow {
     Drop,
     /// Whoever can wait, waits for room, at most this long; then the record is dropped and counted.
     ///
-    /// A request waits before its response head is sent. What cannot wait - a synchronous call, a
+    /// A request that will be recorded for certain waits before its handler runs, and keeps the
+    /// room until it ends; requests that take their time can so delay others, but never make them
+    /// lose their record while nothing waits in the queue. What cannot wait - a synchronous call, a
     /// request whose client is gone - is dropped at once.
     Wait(Duration),
 }
@@ -55,6 +57,8 @@ impl DeliverySettings {
     }
 
     /// Sets how many records may wait or be written at once. Defaults to 8,192.
+    ///
+    /// Room that is reserved ([`Overflow::Wait`]) is bounded by the same number, apart from this.
     pub fn capacity(mut self, records: NonZeroUsize) -> Self {
         self.capacity = records;
         self

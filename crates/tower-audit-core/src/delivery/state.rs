@@ -29,6 +29,8 @@ pub(super) struct State<R> {
     flush_to: u64,
     /// The worker wants to be told when this many records wait.
     wake_at: usize,
+    /// The last record that came found no room.
+    is_refusing: bool,
     is_closed: bool,
     is_finished: bool,
     accepted: u64,
@@ -77,6 +79,7 @@ impl<R> State<R> {
             reserved_bytes: 0,
             flush_to: 0,
             wake_at: 1,
+            is_refusing: false,
             is_closed: false,
             is_finished: false,
             accepted: 0,
@@ -90,6 +93,7 @@ impl<R> State<R> {
     /// Takes a record in; returns whether the worker has to be told.
     pub(super) fn enter(&mut self, record: Box<R>, bytes: usize, now: Instant) -> bool {
         self.accepted += 1;
+        self.is_refusing = false;
         self.waiting_bytes += bytes;
         self.waiting.push_back(Waiting {
             record,
@@ -108,13 +112,15 @@ impl<R> State<R> {
     /// Counts a record that is not taken in.
     pub(super) fn refuse(&mut self, reason: DropReason) {
         self.accepted += 1;
+        self.is_refusing |= reason == DropReason::Full;
         self.dropped.add(reason, 1);
     }
 
     /// Reserves room for a record; returns whether there was some. A closed queue has room for
     /// everything: it is dropped when it comes, not waited for.
     pub(super) fn reserve(&mut self, bytes: usize) -> bool {
-        let has_room = self.is_closed || self.has_room(bytes);
+        let has_room =
+            self.is_closed || self.has_room_beside(self.reserved, self.reserved_bytes, bytes);
         if has_room {
             self.reserved += 1;
             self.reserved_bytes += bytes;
@@ -186,6 +192,7 @@ impl<R> State<R> {
                 self.batches += 1;
             }
         }
+        self.is_refusing = false;
         if self.under_way[index].records == 0 {
             self.under_way.swap_remove(index);
         }
@@ -243,11 +250,23 @@ impl<R> State<R> {
 
     /// Returns whether a record of this size may enter. One that is larger than the whole queue may,
     /// when nothing else is there.
+    ///
+    /// What is reserved does not count: requests that take their time, and hold their room
+    /// meanwhile, must not make others lose their records while nothing waits.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        let records = self.waiting.len() + self.writing() + self.reserved;
-        let held_bytes = self.held_bytes() + self.reserved_bytes;
+        self.has_room_beside(0, 0, bytes)
+    }
+
+    fn has_room_beside(&self, reserved: usize, reserved_bytes: usize, bytes: usize) -> bool {
+        let records = self.waiting.len() + self.writing() + reserved;
+        let held_bytes = self.held_bytes() + reserved_bytes;
         records < self.capacity.get()
             && (records == 0 || held_bytes.saturating_add(bytes) <= self.capacity_bytes.get())
+    }
+
+    /// Returns whether records are being lost for want of room.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_refusing || !self.has_room(1)
     }
 
     pub(super) fn dropped(&self) -> Dropped {

@@ -50,7 +50,7 @@ impl fmt::Display for DropReason {
 /// let dropped = Dropped::default();
 /// assert_eq!((dropped[DropReason::Full], dropped.total()), (0, 0));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped([u64; DropReason::ALL.len()]);
 
 impl Dropped {
@@ -70,6 +70,13 @@ impl Index<DropReason> for Dropped {
 
     fn index(&self, reason: DropReason) -> &u64 {
         &self.0[reason.index()]
+    }
+}
+
+impl fmt::Debug for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = DropReason::ALL.map(|reason| (reason, self[reason]));
+        f.debug_map().entries(entries).finish()
     }
 }
 

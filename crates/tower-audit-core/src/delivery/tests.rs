@@ -419,7 +419,50 @@ async fn a_permit_finds_room_in_a_queue_that_filled_up_since() {
     permit.send(item(9));
     store.let_through(100);
     delivery.flush().await;
-    assert_eq!(store.written(), [0, 9]);
+    assert_eq!(store.written(), [0, 1, 9]);
+}
+
+#[tokio::test]
+async fn what_is_reserved_makes_nobody_else_lose_a_record() {
+    let store = Scripted::open();
+    let delivery = Delivery::start(DeliverySettings::new().capacity(some(2)), store.clone());
+    let _permits = (
+        delivery.try_reserve(100).unwrap(),
+        delivery.try_reserve(100).unwrap(),
+    );
+    assert!(delivery.try_reserve(100).is_none());
+    delivery.record(item(1));
+    delivery.flush().await;
+    assert_eq!(
+        (store.written(), delivery.health().await),
+        (vec![1], Health::Healthy)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_smaller_than_its_reservation_lets_the_next_one_in() {
+    let settings = DeliverySettings::new()
+        .capacity_bytes(some(6_000))
+        .write_timeout(LIMIT * 10);
+    let delivery = Delivery::start(settings.overflow(Overflow::Wait(LIMIT)), Scripted::closed());
+    let (first, _second) = (
+        delivery.try_reserve(2_500).unwrap(),
+        delivery.try_reserve(2_500).unwrap(),
+    );
+    let started = tokio::time::Instant::now();
+    let (third, ()) = tokio::join!(delivery.reserve(2_500), async { first.send(Item(1, 500)) });
+    assert!(third.is_some() && started.elapsed() < LIMIT);
+}
+
+#[tokio::test]
+async fn a_queue_that_is_full_by_bytes_is_failing() {
+    let settings = DeliverySettings::new().capacity_bytes(some(1_000));
+    let delivery = Delivery::start(settings, Scripted::closed());
+    (0..4).for_each(|id| delivery.record(Item(id, 300)));
+    assert_eq!(
+        delivery.health().await,
+        Health::Failing(HealthReason::QueueFull)
+    );
 }
 
 #[tokio::test]

@@ -9,9 +9,16 @@ use crate::event::AuditEvent;
 /// [delivery engine](crate::delivery); for audit events it is `EventWriter<AuditEvent>`, which is
 /// the default.
 ///
+/// A store of one's own is given to [`Auditor::new`](crate::Auditor::new); the
+/// [module page](crate::store) has one that prints.
+///
 /// Implementations must be idempotent by the id of the record: a batch whose fate nobody knows is
 /// written again. They must also bear being dropped at any await: a call that takes longer than
 /// [`write_timeout`](crate::delivery::DeliverySettings::write_timeout) is dropped and repeated.
+///
+/// They must not block their thread: the worker could not end at the deadline of a shutdown. A call
+/// that panics counts as [`StoreError::Unavailable`] and is repeated, so a record that makes the
+/// writer panic each time holds up its batch: return [`StoreError::Rejected`] instead.
 pub trait EventWriter<R = AuditEvent>: Send + Sync + 'static {
     /// Writes the whole batch or none of it. The batch is never empty.
     ///
