@@ -419,6 +419,23 @@ async fn a_body_is_complete_when_it_says_that_it_has_ended() {
 }
 
 #[tokio::test]
+async fn a_response_of_announced_length_zero_is_complete() {
+    let trail = Trail::new();
+    let answer = || async { ([(CONTENT_LENGTH, "0")], endless_body()) };
+    let server = Server::start(
+        Router::new()
+            .route("/", post(answer))
+            .layer(trail.layer.clone()),
+    )
+    .await;
+    server.client().await.call("POST", "/", &[], "").await;
+    assert_eq!(
+        told(&trail.only_event().await),
+        (Outcome::Success, Some(200), None)
+    );
+}
+
+#[tokio::test]
 async fn a_response_to_head_is_complete_without_its_body() {
     let trail = Trail::new().with(|layer| layer.policy(Policy::everything()));
     let app = Router::new()

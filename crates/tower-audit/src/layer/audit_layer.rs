@@ -19,7 +19,8 @@ pub struct AuditLayer {
 
 impl AuditLayer {
     /// Returns a layer with the default policy, which starts the writer: give it a `PgPool`, a
-    /// `SqlitePool`, a store, or an [`Auditor`] with settings of its own.
+    /// `SqlitePool`, a store of this library, or an [`Auditor`], which has settings of its own and
+    /// can be made of any store: `AuditLayer::new(Auditor::new(my_store))`.
     ///
     /// It neither connects nor waits: with a database that is down events wait in the queue.
     ///

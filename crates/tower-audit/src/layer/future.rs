@@ -66,16 +66,17 @@ where
 /// Notes the head, and leaves the draft to the body if there is more to come.
 fn with_draft<B: Body>(response: Response<B>, mut draft: Draft) -> Response<ResponseBody<B>> {
     draft.head(response.status(), response.headers());
-    if response.body().is_end_stream() || has_no_body(draft.method(), response.status()) {
-        draft.end(Ending::Complete);
-        return response.map(|body| ResponseBody::new(body, None));
-    }
     let length = response
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok());
     let length = length.and_then(|length| length.parse().ok());
     let length = length.or_else(|| response.body().size_hint().exact());
+    let is_over = length == Some(0) || response.body().is_end_stream();
+    if is_over || has_no_body(draft.method(), response.status()) {
+        draft.end(Ending::Complete);
+        return response.map(|body| ResponseBody::new(body, None));
+    }
     response.map(|body| ResponseBody::new(body, Some((draft, length))))
 }
 

@@ -8,7 +8,8 @@
 //!   client leaves before the response or in the middle of it.
 //! - The request never waits for the store. With
 //!   [`Overflow::Wait`](tower_audit_core::Overflow::Wait) it waits for room in the queue, before the
-//!   handler runs and at most as long as that says.
+//!   handler runs and at most as long as that says. (A tower service that works in `call`, before
+//!   its future is polled, is not held back.)
 //! - Request and response bodies pass through as they are, frame by frame.
 //!
 //! An audit layer inside of another one leaves the request to the outer one.
