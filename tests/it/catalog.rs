@@ -164,6 +164,83 @@ async fn the_checks_of_sqlite_refuse_what_no_event_says() {
     }
 }
 
+/// What no event says of these columns, and what would make a page unreadable.
+const OUT_OF_RANGE: [(&str, &str); 3] =
+    [("status", "99"), ("status", "1000"), ("duration_us", "-1")];
+
+fn insert_with(
+    table: &str,
+    id: &str,
+    (column, value): (&str, &str),
+) -> sqlx::AssertSqlSafe<String> {
+    sqlx::AssertSqlSafe(format!(
+        "INSERT INTO {table} (id, actor_type, actor_id, action, target_type, target_id, outcome, {column})
+         VALUES ({id}, 'user', 'alice', 'x.y', '', '', 'success', {value})"
+    ))
+}
+
+#[tokio::test]
+async fn values_out_of_range_are_refused_and_a_page_stays_readable() {
+    let (postgres, sqlite) = (Postgres::migrated().await, Sqlite::migrated().await);
+    let infinite = [("created_at", "'infinity'"), ("recorded_at", "'-infinity'")];
+    for bad in OUT_OF_RANGE.into_iter().chain(infinite) {
+        let insert = insert_with("control_plane.audit_logs", "gen_random_uuid()", bad);
+        assert!(
+            sqlx::raw_sql(insert).execute(&postgres.pool).await.is_err(),
+            "{bad:?}"
+        );
+    }
+    let (huge, broken) = (
+        ("created_at", "9223372036854775807"),
+        ("metadata", "'{\"a\": '"),
+    );
+    for bad in
+        OUT_OF_RANGE
+            .into_iter()
+            .chain([huge, ("recorded_at", "-9223372036854775807"), broken])
+    {
+        let insert = insert_with("audit_logs", "randomblob(16)", bad);
+        let error = sqlx::raw_sql(insert)
+            .execute(&sqlite.pool)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("constraint failed"), "{bad:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_with_values_that_cannot_be_read_hides_neither_itself_nor_its_neighbours() {
+    use tower_audit::{EventReader, EventWriter, Filter, Metadata, PageSize};
+    let sqlite = Sqlite::migrated().await;
+    let store = SqliteStore::new(sqlite.pool.clone());
+    store
+        .append(&[crate::support::events::event(1)])
+        .await
+        .unwrap();
+    for odd in [
+        ("ip_address", "'not-an-ip'"),
+        ("metadata", "'{\"a\": 1e400}'"),
+        ("duration_us", "9223372036854775807"),
+    ] {
+        sqlx::raw_sql(insert_with("audit_logs", "randomblob(16)", odd))
+            .execute(&sqlite.pool)
+            .await
+            .unwrap();
+    }
+    let events = store
+        .page(&Filter::new(), None, PageSize::MAX)
+        .await
+        .unwrap()
+        .events;
+    assert_eq!(events.len(), 4);
+    assert!(
+        events
+            .iter()
+            .any(|event| event.metadata().get(Metadata::CUT).is_some())
+    );
+}
+
 #[tokio::test]
 async fn full_indexes_are_those_of_the_seed_and_more() {
     let database = Postgres::fresh().await;

@@ -314,14 +314,18 @@ async fn the_table_is_a_setting_in_sqlite_too() {
 #[tokio::test]
 async fn the_longest_names_stay_apart() {
     let database = Postgres::fresh().await;
-    let name = "a".repeat(40);
-    let store = PgStore::builder(database.pool.clone())
-        .schema(&name)
-        .table(&name);
-    let store = store.indexes(tower_audit::Indexes::Full).build().unwrap();
-    migrate(&store).await.unwrap();
-    store.append(&[event(1)]).await.unwrap();
-    assert_eq!(count(&store).await, 1);
+    let store = |last: &str| {
+        let name = "a".repeat(38) + last;
+        let store = PgStore::builder(database.pool.clone())
+            .schema("a".repeat(39))
+            .table(name);
+        store.indexes(tower_audit::Indexes::Full).build().unwrap()
+    };
+    let (first, second) = (store("a"), store("b"));
+    migrate(&first).await.unwrap();
+    migrate(&second).await.unwrap();
+    first.append(&[event(1)]).await.unwrap();
+    assert_eq!((count(&first).await, count(&second).await), (1, 0));
 }
 
 #[tokio::test]

@@ -293,6 +293,21 @@ async fn after_20_000_requests_and_sigterm_every_one_is_a_row() {
 }
 
 #[tokio::test]
+async fn a_client_that_stalls_does_not_keep_it_from_ending_with_its_report() {
+    let folder = TempDir::new().unwrap();
+    let quickstart = Quickstart::start(None, folder.path()).await;
+    create_and_refused_delete(&mut quickstart.client().await).await;
+    let mut stalled = quickstart.client().await;
+    stalled.send("POST /login HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{").await;
+    assert!(
+        quickstart
+            .terminate()
+            .await
+            .starts_with("audit: accepted 2, written 2")
+    );
+}
+
+#[tokio::test]
 async fn with_a_database_that_is_down_it_starts_and_answers() {
     let folder = TempDir::new().unwrap();
     let quickstart =

@@ -1,6 +1,6 @@
 //! What both dialects read and write: the same columns in the same order, and one mapping.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sqlx::{ColumnIndex, Database, Decode, Row, Type};
@@ -36,13 +36,12 @@ where
     .maybe(row.maybe_text("credential_id")?, Actor::credential_id)
     .maybe(row.maybe_text("on_behalf_of")?, Actor::on_behalf_of);
     let target = Target::new(row.text("target_type")?, row.text("target_id")?);
-    let metadata: Metadata = serde_json::from_str(&row.text("metadata")?).map_err(unreadable)?;
     let event = AuditEvent::builder(actor, row.text("action")?, target)
         .id(EventId::from_uuid(row.get::<Uuid>("id")?))
         .created_at(row.time("created_at")?)
         .recorded_at(row.time("recorded_at")?)
         .outcome(row.parsed::<Outcome>("outcome")?)
-        .all_metadata(metadata)
+        .all_metadata(row.metadata()?)
         .maybe(
             row.maybe_parsed::<IpAddr>("ip_address")?,
             Builder::ip_address,
@@ -96,10 +95,7 @@ where
         self.get(column)
     }
 
-    fn parsed<T: std::str::FromStr<Err: Into<BoxError>>>(
-        &self,
-        column: &'static str,
-    ) -> Result<T, StoreError>
+    fn parsed<T: FromStr<Err: Into<BoxError>>>(&self, column: &'static str) -> Result<T, StoreError>
     where
         String: Decode<'r, R::Database> + Type<R::Database>,
     {
@@ -108,32 +104,31 @@ where
             .map_err(|error: T::Err| StoreError::Unreadable(error.into()))
     }
 
-    fn maybe_parsed<T: std::str::FromStr<Err: Into<BoxError>>>(
-        &self,
-        column: &'static str,
-    ) -> Result<Option<T>, StoreError>
+    /// Reads an optional value. One that cannot be read counts as not there: somebody else wrote
+    /// it, and it must not hide the rest of the row, or of the page.
+    fn maybe_parsed<T: FromStr>(&self, column: &'static str) -> Result<Option<T>, StoreError>
     where
         Option<String>: Decode<'r, R::Database> + Type<R::Database>,
     {
-        let text = self.maybe_text(column)?;
-        text.map(|text| {
-            text.parse()
-                .map_err(|error: T::Err| StoreError::Unreadable(error.into()))
-        })
-        .transpose()
+        Ok(self.maybe_text(column)?.and_then(|text| text.parse().ok()))
     }
 
-    fn maybe_number<T: TryFrom<i64, Error: Into<BoxError>>>(
-        &self,
-        column: &'static str,
-    ) -> Result<Option<T>, StoreError>
+    /// Reads an optional number, as [`maybe_parsed`](Self::maybe_parsed) does.
+    fn maybe_number<T: TryFrom<i64>>(&self, column: &'static str) -> Result<Option<T>, StoreError>
     where
         Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
     {
         let number: Option<i64> = self.get(column)?;
-        number
-            .map(|number| T::try_from(number).map_err(|error| StoreError::Unreadable(error.into())))
-            .transpose()
+        Ok(number.and_then(|number| T::try_from(number).ok()))
+    }
+
+    /// Reads the metadata. What cannot be read counts as cut.
+    fn metadata(&self) -> Result<Metadata, StoreError>
+    where
+        String: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        let cut = |_| Metadata::from_iter([(Metadata::CUT, 1)]);
+        Ok(serde_json::from_str(&self.text("metadata")?).unwrap_or_else(cut))
     }
 
     fn time(&self, column: &'static str) -> Result<DateTime<Utc>, StoreError>

@@ -17,7 +17,7 @@ pub enum Indexes {
 /// A schema or table name that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{name:?} is not a usable {what} name: use 1 to 40 ASCII letters, digits and underscores, \
+    "{name:?} is not a usable {what} name: use 1 to 39 ASCII letters, digits and underscores, \
      beginning with none of a digit, `pg_` and `sqlite_`"
 )]
 pub struct IdentifierError {
@@ -66,8 +66,9 @@ impl fmt::Debug for Identifier {
 
 pub(crate) const DEFAULT_TABLE: &str = "audit_logs";
 
-/// `idx_` + table + `_target_created` stays within 63 bytes.
-const MAX_BYTES: usize = 40;
+/// The longest name that is made from it, `_tower_audit_migrations_` and the name, stays within the
+/// 63 bytes after which Postgres cuts.
+const MAX_BYTES: usize = 63 - "_tower_audit_migrations_".len();
 
 #[cfg(test)]
 mod tests {
@@ -84,12 +85,12 @@ mod tests {
             "é",
             "pg_audit",
             "sqlite_x",
-            &"a".repeat(41),
+            &"a".repeat(40),
         ];
         for name in names {
             let error = Identifier::parse("table", name).unwrap_err().to_string();
             assert!(
-                error.contains("is not a usable table name: use 1 to 40 ASCII letters"),
+                error.contains("is not a usable table name: use 1 to 39 ASCII letters"),
                 "{error}"
             );
         }
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn words_are_identifiers() {
-        for name in ["a", "_", "Audit_Logs2", &"a".repeat(40)] {
+        for name in ["a", "_", "Audit_Logs2", &"a".repeat(39)] {
             assert_eq!(Identifier::parse("table", name).unwrap().as_str(), name);
         }
     }

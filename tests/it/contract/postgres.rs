@@ -53,6 +53,27 @@ async fn a_pending_row_may_be_completed_once() {
     assert!(refused(&database, again).await.contains("append-only"));
 }
 
+#[tokio::test]
+async fn completing_a_pending_row_cannot_rewrite_who_did_it_or_from_where() {
+    let database = Postgres::migrated().await;
+    let pending = events::builder(1)
+        .outcome(tower_audit::Outcome::Pending)
+        .build();
+    store(&database).append(&[pending]).await.unwrap();
+    for sql in [
+        "UPDATE control_plane.audit_logs SET outcome = 'success', actor_id = 'mallory'",
+        "UPDATE control_plane.audit_logs SET outcome = 'success', ip_address = '192.0.2.9'",
+        "UPDATE control_plane.audit_logs SET outcome = 'success', path = '/else'",
+    ] {
+        assert!(
+            refused(&database, sql).await.contains("append-only"),
+            "{sql}"
+        );
+    }
+    let done = "UPDATE control_plane.audit_logs SET outcome = 'success', target_id = '9'";
+    sqlx::query(done).execute(&database.pool).await.unwrap();
+}
+
 async fn with_poison() -> Postgres {
     let database = Postgres::migrated().await;
     sqlx::query("ALTER TABLE control_plane.audit_logs ADD CHECK (action <> 'poison.row')")

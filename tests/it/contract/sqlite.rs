@@ -79,6 +79,27 @@ async fn a_pending_row_may_be_completed_once() {
 }
 
 #[tokio::test]
+async fn completing_a_pending_row_cannot_rewrite_who_did_it_or_from_where() {
+    let database = Sqlite::migrated().await;
+    let pending = events::builder(1)
+        .outcome(tower_audit::Outcome::Pending)
+        .build();
+    store(&database).append(&[pending]).await.unwrap();
+    for sql in [
+        "UPDATE audit_logs SET outcome = 'success', actor_id = 'mallory'",
+        "UPDATE audit_logs SET outcome = 'success', ip_address = '192.0.2.9'",
+        "UPDATE audit_logs SET outcome = 'success', path = '/else'",
+    ] {
+        assert!(
+            refused(&database, sql).await.contains("append-only"),
+            "{sql}"
+        );
+    }
+    let done = "UPDATE audit_logs SET outcome = 'success', target_id = '9'";
+    sqlx::query(done).execute(&database.pool).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_batch_is_written_whole_or_not_at_all() {
     let database = Sqlite::migrated().await;
     sqlx::query(

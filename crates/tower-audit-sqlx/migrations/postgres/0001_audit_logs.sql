@@ -13,15 +13,18 @@ CREATE TABLE "{schema}"."{table}" (
     ip_address    inet
         CONSTRAINT "{table}_ip_address" CHECK (masklen(ip_address) = CASE family(ip_address) WHEN 4 THEN 32 ELSE 128 END),
     user_agent    text,
-    created_at    timestamptz NOT NULL DEFAULT now(),
+    created_at    timestamptz NOT NULL DEFAULT now()
+        CONSTRAINT "{table}_created_at" CHECK (isfinite(created_at)),
     outcome       text        NOT NULL
         CONSTRAINT "{table}_outcome" CHECK (outcome IN ('success', 'denied', 'failure', 'aborted', 'pending', 'unknown')),
     reason        text,
-    status        smallint,
+    status        smallint
+        CONSTRAINT "{table}_status" CHECK (status BETWEEN 100 AND 999),
     method        text,
     route         text,
     path          text,
-    duration_us   bigint,
+    duration_us   bigint
+        CONSTRAINT "{table}_duration_us" CHECK (duration_us >= 0),
     request_id    text,
     trace_id      text,
     tenant_id     text,
@@ -33,7 +36,8 @@ CREATE TABLE "{schema}"."{table}" (
         CONSTRAINT "{table}_peer_address" CHECK (masklen(peer_address) = CASE family(peer_address) WHEN 4 THEN 32 ELSE 128 END),
     service       text,
     captured      jsonb,
-    recorded_at   timestamptz NOT NULL DEFAULT now(),
+    recorded_at   timestamptz NOT NULL DEFAULT now()
+        CONSTRAINT "{table}_recorded_at" CHECK (isfinite(recorded_at)),
     CONSTRAINT "{table}_system_actor" CHECK (actor_type <> 'system' OR actor_id = 'system'),
     CONSTRAINT "{table}_anonymous_actor" CHECK (actor_type <> 'anonymous' OR actor_id = 'anonymous')
 );
@@ -47,7 +51,9 @@ CREATE INDEX "idx_{table}_tenant_created" ON "{schema}"."{table}" (tenant_id, cr
 CREATE INDEX "idx_{table}_pending" ON "{schema}"."{table}" (created_at)
     WHERE outcome = 'pending';
 
--- Rows are append-only, but for the one move from pending to a final outcome.
+-- Rows are append-only, but for the one move from pending to a final outcome. That move may say how
+-- it ended and what only the handler knew; what was known when the request arrived stays, and so does
+-- an actor who was known.
 CREATE FUNCTION "{schema}"."{table}_append_only"() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -55,7 +61,12 @@ AS $function$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         IF OLD.outcome = 'pending' AND NEW.outcome <> 'pending'
-            AND NEW.id = OLD.id AND NEW.created_at = OLD.created_at AND NEW.recorded_at = OLD.recorded_at
+            AND (NEW.id, NEW.created_at, NEW.recorded_at, NEW.method, NEW.path, NEW.ip_address, NEW.peer_address,
+                 NEW.user_agent, NEW.trace_id, NEW.service)
+                IS NOT DISTINCT FROM
+                (OLD.id, OLD.created_at, OLD.recorded_at, OLD.method, OLD.path, OLD.ip_address, OLD.peer_address,
+                 OLD.user_agent, OLD.trace_id, OLD.service)
+            AND (OLD.actor_type = 'anonymous' OR (NEW.actor_type = OLD.actor_type AND NEW.actor_id = OLD.actor_id))
         THEN
             RETURN NEW;
         END IF;

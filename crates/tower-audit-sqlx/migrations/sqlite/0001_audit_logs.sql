@@ -7,17 +7,19 @@ CREATE TABLE "{table}" (
     action        TEXT    NOT NULL,
     target_type   TEXT    NOT NULL,
     target_id     TEXT    NOT NULL,
-    metadata      TEXT    NOT NULL DEFAULT '{}' CHECK (json_type(metadata) = 'object'),
+    metadata      TEXT    NOT NULL DEFAULT '{}' CHECK (CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' ELSE 0 END),
     ip_address    TEXT,
     user_agent    TEXT,
-    created_at    INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)),
+    created_at    INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER))
+        -- The years 1 to 9999.
+        CHECK (created_at BETWEEN -62135596800000000 AND 253402300799999999),
     outcome       TEXT    NOT NULL CHECK (outcome IN ('success', 'denied', 'failure', 'aborted', 'pending', 'unknown')),
     reason        TEXT,
-    status        INTEGER,
+    status        INTEGER CHECK (status BETWEEN 100 AND 999),
     method        TEXT,
     route         TEXT,
     path          TEXT,
-    duration_us   INTEGER,
+    duration_us   INTEGER CHECK (duration_us >= 0),
     request_id    TEXT,
     trace_id      TEXT,
     tenant_id     TEXT,
@@ -28,7 +30,8 @@ CREATE TABLE "{table}" (
     peer_address  TEXT,
     service       TEXT,
     captured      TEXT,
-    recorded_at   INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)),
+    recorded_at   INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER))
+        CHECK (recorded_at BETWEEN -62135596800000000 AND 253402300799999999),
     CHECK (actor_type <> 'system' OR actor_id = 'system'),
     CHECK (actor_type <> 'anonymous' OR actor_id = 'anonymous')
 ) STRICT, WITHOUT ROWID;
@@ -40,10 +43,16 @@ CREATE INDEX "idx_{table}_action" ON "{table}" (action, created_at DESC);
 CREATE INDEX "idx_{table}_tenant_created" ON "{table}" (tenant_id, created_at DESC) WHERE tenant_id IS NOT NULL;
 CREATE INDEX "idx_{table}_pending" ON "{table}" (created_at) WHERE outcome = 'pending';
 
--- Rows are append-only, but for the one move from pending to a final outcome.
+-- Rows are append-only, but for the one move from pending to a final outcome. That move may say how
+-- it ended and what only the handler knew; what was known when the request arrived stays, and so does
+-- an actor who was known.
 CREATE TRIGGER "{table}_no_update" BEFORE UPDATE ON "{table}"
 WHEN NOT (OLD.outcome = 'pending' AND NEW.outcome <> 'pending'
-    AND NEW.id = OLD.id AND NEW.created_at = OLD.created_at AND NEW.recorded_at = OLD.recorded_at)
+    AND (NEW.id, NEW.created_at, NEW.recorded_at, NEW.method, NEW.path, NEW.ip_address, NEW.peer_address,
+         NEW.user_agent, NEW.trace_id, NEW.service)
+        IS (OLD.id, OLD.created_at, OLD.recorded_at, OLD.method, OLD.path, OLD.ip_address, OLD.peer_address,
+            OLD.user_agent, OLD.trace_id, OLD.service)
+    AND (OLD.actor_type = 'anonymous' OR (NEW.actor_type = OLD.actor_type AND NEW.actor_id = OLD.actor_id)))
 BEGIN
     SELECT RAISE(ABORT, 'the rows of the audit trail are append-only: UPDATE is refused');
 END;
