@@ -14,9 +14,11 @@ use std::{
 };
 
 use anyhow::Context as _;
+use axum::Router;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::oneshot,
 };
 use tower_audit::{AuditLayer, Auditor};
 
@@ -38,18 +40,38 @@ async fn main() -> anyhow::Result<()> {
 
     let listener = listen().await?;
     print_help(listener.local_addr()?, &database);
-    axum::serve(
-        listener,
-        app.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(stop_signal()?)
-    .await?;
+    serve(listener, app).await?;
 
     let report = auditor.shutdown(Duration::from_secs(10)).await;
     println!("audit: {report}");
     migrations.abort();
     Ok(())
 }
+
+/// Serves until a signal, and then until open requests are done, but no longer than [`PATIENCE`]: a
+/// client that stalls must not keep us from writing what is queued.
+async fn serve(listener: TcpListener, app: Router) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    let (stopping, stopped) = oneshot::channel();
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let serve = axum::serve(listener, app).with_graceful_shutdown(async move {
+        stop.await;
+        let _ = stopping.send(());
+    });
+    let out_of_patience = async {
+        let _ = stopped.await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        served = serve.into_future() => Ok(served?),
+        () = out_of_patience => {
+            println!("some requests were still open after {PATIENCE:?}");
+            Ok(())
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn listen() -> anyhow::Result<TcpListener> {
     let port = std::env::var("PORT").unwrap_or_else(|_| "3000".into());
