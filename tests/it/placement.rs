@@ -11,7 +11,7 @@ use axum::{
 };
 use http::Method;
 use tower::{Layer, ServiceExt};
-use tower_audit::{Actor, AuditContext, AuditEvent, Outcome, audited, identify};
+use tower_audit::{Actor, AuditContext, AuditEvent, Outcome, audited, identify, identify_if};
 
 use crate::support::server::{Server, Trail};
 
@@ -32,7 +32,7 @@ async fn authenticate(mut req: Request, next: Next) -> Result<Response, StatusCo
 }
 
 fn who() -> tower_audit::Identify<AuthUser> {
-    identify(|user: &AuthUser| Actor::user(user.0))
+    identify::<AuthUser>(|user| Actor::user(user.0))
 }
 
 fn routes() -> Router {
@@ -131,6 +131,18 @@ async fn whoever_names_the_actor_last_counts() {
         .layer(trail.layer.clone());
     delete_project(app, &[]).await;
     assert_eq!(trail.only_event().await.actor().id(), "by handler");
+}
+
+#[tokio::test]
+async fn an_extension_without_a_user_leaves_the_actor_as_it_was() {
+    let trail = Trail::new().with(|layer| layer.actor(|_| Some(Actor::api_key("by closure"))));
+    let nobody = identify_if::<AuthUser>(|_| None);
+    let app = routes()
+        .layer(nobody)
+        .layer(Extension(AuthUser("alice")))
+        .layer(trail.layer.clone());
+    delete_project(app, &[]).await;
+    assert_eq!(trail.only_event().await.actor().id(), "by closure");
 }
 
 #[tokio::test]

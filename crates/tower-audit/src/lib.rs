@@ -28,7 +28,7 @@
 //! let app: Router = Router::new()
 //!     .route("/projects", post(create_project)) // `project.create`, by convention
 //!     .route("/projects/{id}", delete(archive_project.layer(audited("project.archive").target("project", "id"))))
-//!     .layer(identify(|user: &AuthUser| Actor::user(&user.0)))
+//!     .layer(identify::<AuthUser>(|user| Actor::user(&user.0)))
 //!     .layer(Extension(AuthUser("alice".into()))) // stands for the auth layer
 //!     .layer(audit.clone()); // last: what is routed after it is not audited
 //!
@@ -100,7 +100,7 @@ mod route;
 
 pub use annotation::{Annotation, audited, unaudited};
 pub use context::AuditContext;
-pub use identify::{Identify, IdentifyService, identify};
+pub use identify::{Identify, IdentifyService, identify, identify_if};
 pub use layer::{AuditLayer, IntoAuditor, RequestInfo};
 pub use peer::PeerAddr;
 pub use policy::Policy;

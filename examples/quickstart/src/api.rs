@@ -56,7 +56,7 @@ pub(crate) fn router(audit: AuditLayer, database: Database) -> Router {
             post(login.layer(audited("user.login").target_kind("user"))),
         )
         .route("/audit", get(newest))
-        .layer(identify(|user: &AuthUser| {
+        .layer(identify::<AuthUser>(|user| {
             Actor::user(&user.0).auth_method("bearer")
         }))
         .layer(from_fn(authenticate))

@@ -17,8 +17,6 @@ use crate::context::AuditContext;
 /// Returns a layer that says who the caller is, from the extension `T` that an auth layer around it
 /// left in the request. Without that extension it says nothing.
 ///
-/// The closure returns an [`Actor`] or an `Option<Actor>`.
-///
 /// It belongs inside of the auth layer. Whether the audit layer is inside or outside of the two
 /// does not matter:
 ///
@@ -36,7 +34,7 @@ use crate::context::AuditContext;
 /// let store = MemoryStore::new();
 /// let app: Router = Router::new()
 ///     .route("/projects", post(async || {}))
-///     .layer(identify(|user: &AuthUser| Actor::user(user.id)))
+///     .layer(identify::<AuthUser>(|user| Actor::user(user.id)))
 ///     .layer(Extension(AuthUser { id: 42 })) // stands for the auth layer
 ///     .layer(AuditLayer::new(store.clone()));
 ///
@@ -45,13 +43,32 @@ use crate::context::AuditContext;
 /// assert_eq!(store.wait_for(1).await[0].actor(), &Actor::user(42));
 /// # }
 /// ```
-pub fn identify<T, A>(actor: impl Fn(&T) -> A + Send + Sync + 'static) -> Identify<T>
+pub fn identify<T>(actor: impl Fn(&T) -> Actor + Send + Sync + 'static) -> Identify<T>
 where
     T: Send + Sync + 'static,
-    A: Into<Option<Actor>>,
 {
-    let find =
-        move |extensions: &Extensions| extensions.get::<T>().and_then(|found| actor(found).into());
+    identify_if(move |found| Some(actor(found)))
+}
+
+/// Like [`identify`], for an extension that is there even if nobody signed in, such as a session:
+/// the closure returns `None` then.
+///
+/// ```
+/// use tower_audit::{Actor, identify_if};
+///
+/// #[derive(Clone)]
+/// struct Session {
+///     user: Option<u64>,
+/// }
+///
+/// let layer = identify_if::<Session>(|session| session.user.map(Actor::user));
+/// # let _ = layer;
+/// ```
+pub fn identify_if<T>(actor: impl Fn(&T) -> Option<Actor> + Send + Sync + 'static) -> Identify<T>
+where
+    T: Send + Sync + 'static,
+{
+    let find = move |extensions: &Extensions| extensions.get::<T>().and_then(&actor);
     Identify {
         find: Arc::new(find),
         of: PhantomData,
@@ -60,7 +77,7 @@ where
 
 type Find = dyn Fn(&Extensions) -> Option<Actor> + Send + Sync;
 
-/// Layer that says who the caller is; made by [`identify`].
+/// Layer that says who the caller is; made by [`identify`] and [`identify_if`].
 pub struct Identify<T> {
     find: Arc<Find>,
     of: PhantomData<fn(&T)>,

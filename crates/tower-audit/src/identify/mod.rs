@@ -3,4 +3,4 @@
 mod layer;
 
 pub(crate) use layer::Identified;
-pub use layer::{Identify, IdentifyService, identify};
+pub use layer::{Identify, IdentifyService, identify, identify_if};
