@@ -51,10 +51,14 @@ impl Database {
         let first = self.migrate().await;
         let database = self.clone();
         tokio::spawn(async move {
-            let mut result = first;
+            let (mut result, mut wait) = (first, Duration::from_secs(2));
             while let Err(error) = result {
-                tracing::warn!("{:#}: events wait in memory", anyhow::Error::from(error));
-                tokio::time::sleep(Duration::from_secs(2)).await;
+                tracing::warn!(
+                    "{:#}: events wait in memory, trying again in {wait:?}",
+                    anyhow::Error::from(error)
+                );
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(60));
                 result = database.migrate().await;
             }
         })
