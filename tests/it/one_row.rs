@@ -583,6 +583,35 @@ async fn a_plain_tower_service_is_audited_too() {
     );
 }
 
+#[tokio::test]
+async fn a_hyper_server_without_axum_is_audited_too() {
+    use hyper::{body::Incoming, server::conn::http1};
+    use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+
+    let trail = Trail::new();
+    let echo = service_fn(|req: Request<Incoming>| async move {
+        Ok::<_, Infallible>(Response::new(req.into_body()))
+    });
+    let service = TowerToHyperService::new(trail.layer.layer(echo));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service)
+            .await
+    });
+    let answer = crate::support::http::Client::connect(address)
+        .await
+        .call("PUT", "/a/b", &[], "hello")
+        .await;
+    assert_eq!(answer.body, b"hello");
+    soon(server).await.unwrap().unwrap();
+    let event = trail.only_event().await;
+    assert_eq!((event.action(), event.path()), ("http.put", Some("/a/b")));
+    assert_eq!(told(&event), (Outcome::Success, Some(200), None));
+}
+
 /// A store that takes nothing until the gate opens.
 #[derive(Clone)]
 struct Gated(Arc<Semaphore>, MemoryStore);

@@ -16,7 +16,7 @@
 //! # Example
 //!
 #![cfg_attr(feature = "sqlite", doc = "```")]
-#![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+#![cfg_attr(not(feature = "sqlite"), doc = "```text")]
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! use sqlx::sqlite::SqlitePoolOptions;
 //! use tower_audit_core::{Actor, AuditEvent, EventReader, EventWriter, Filter, Target};
