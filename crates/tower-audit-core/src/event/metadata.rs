@@ -7,8 +7,8 @@ use super::text::{Text, clean_but};
 
 /// A JSON object that belongs wholly to the app; what the library knows has columns of its own.
 ///
-/// - Control characters in keys and strings become U+FFFD, but for tab, line feed and carriage
-///   return.
+/// - Control characters in keys and strings, and those that reorder text on a screen, become U+FFFD,
+///   but for tab, line feed and carriage return.
 /// - All members together take at most 64 KiB as JSON. A string that does not fit is cut and says
 ///   so at its end; any other member that does not fit is left out. The member
 ///   [`Metadata::CUT`] then counts how many were cut or left out.
