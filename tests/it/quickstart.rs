@@ -183,7 +183,7 @@ async fn on_sqlite_a_create_and_a_refused_delete_are_two_rows() {
     create_and_refused_delete(&mut quickstart.client().await).await;
     assert_eq!(
         quickstart.terminate().await,
-        "audit: accepted 2, written 2, dropped 0, left 0"
+        "audit: accepted 2, written 2, spooled 0, dead-lettered 0, dropped 0, left 0"
     );
     let url = format!("sqlite://{}", folder.path().join("audit.db").display());
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
@@ -283,7 +283,7 @@ async fn after_20_000_requests_and_sigterm_every_one_is_a_row() {
     clients.join_all().await;
     assert_eq!(
         quickstart.terminate().await,
-        "audit: accepted 20000, written 20000, dropped 0, left 0"
+        "audit: accepted 20000, written 20000, spooled 0, dead-lettered 0, dropped 0, left 0"
     );
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM control_plane.audit_logs")
         .fetch_one(&database.pool)

@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use crate::{
-    delivery::{Delivery, DeliverySettings, Health, Overflow, Permit, ShutdownReport, Stats},
+    dead_letters::DeadLetters,
+    delivery::{
+        Delivery, DeliveryBuilder, DeliverySettings, Health, Kept, NotKept, Overflow, Permit,
+        ShutdownReport, Stats,
+    },
     event::{AuditEvent, Text},
+    spool::Spool,
     store::EventWriter,
 };
 
@@ -49,22 +54,60 @@ impl Auditor {
 
     /// Records an event and never waits. An event that finds the queue full is dropped and counted.
     pub fn record(&self, event: AuditEvent) {
-        self.delivery
-            .record(event.or_service(self.service.as_ref()));
+        self.delivery.record(self.named(event));
     }
 
     /// Records an event; waits for room in the queue as [`Overflow::Wait`] says.
     ///
     /// Dropping the future before it is done drops the event, uncounted.
     pub async fn record_wait(&self, event: AuditEvent) {
-        self.delivery
-            .record_wait(event.or_service(self.service.as_ref()))
-            .await;
+        self.delivery.record_wait(self.named(event)).await;
+    }
+
+    /// Records an event, and waits until it is kept: committed by the store or, while that is down,
+    /// synced to the [spool](crate::spool), if there is one that
+    /// [counts](crate::delivery::Confirm).
+    ///
+    /// Waits at most [`confirm_timeout`](DeliverySettings::confirm_timeout), and before that for room
+    /// as [`Overflow::Wait`] says. Dropping the future while it waits for room drops the event,
+    /// uncounted; later it makes no difference to the event.
+    ///
+    /// # Errors
+    ///
+    /// Says why the event is not known to be kept, and whether it is still on its way: see
+    /// [`NotKept`].
+    pub async fn record_durable(&self, event: AuditEvent) -> Result<Kept, NotKept> {
+        self.delivery.record_durable(self.named(event)).await
+    }
+
+    /// Records an event in the room that was reserved for it, and waits until it is kept, as
+    /// [`record_durable`](Self::record_durable) does.
+    ///
+    /// # Errors
+    ///
+    /// See [`record_durable`](Self::record_durable).
+    pub async fn record_reserved_durable(
+        &self,
+        permit: Permit<AuditEvent>,
+        event: AuditEvent,
+    ) -> Result<Kept, NotKept> {
+        let event = self.named(event);
+        self.delivery.send_durable(permit, event).await
+    }
+
+    /// Says whether an event that is recorded now could be kept, `in_store` or in whatever counts.
+    /// Asks nobody and never waits.
+    ///
+    /// # Errors
+    ///
+    /// Returns why it could not.
+    pub fn can_keep(&self, in_store: bool) -> Result<(), NotKept> {
+        self.delivery.can_keep(in_store)
     }
 
     /// Records an event in the room that was reserved for it.
     pub fn record_reserved(&self, permit: Permit<AuditEvent>, event: AuditEvent) {
-        permit.send(event.or_service(self.service.as_ref()));
+        permit.send(self.named(event));
     }
 
     /// Reserves room for one event of about this many bytes, if there is some now.
@@ -85,6 +128,35 @@ impl Auditor {
         self.delivery.overflow()
     }
 
+    /// Counts a request that was refused because its event could not be kept.
+    pub fn count_refused(&self) {
+        self.delivery.count_refused();
+    }
+
+    /// Counts a request that was answered although nobody could say that its event is kept.
+    pub fn count_unconfirmed(&self) {
+        self.delivery.count_unconfirmed();
+    }
+
+    /// Asks for pending events to be looked after from now on: those that nobody completes within
+    /// [`pending_timeout`](DeliverySettings::pending_timeout) become unknown. A layer with a route in
+    /// `Strict` mode does it by itself.
+    pub fn reap_pending(&self) {
+        self.delivery.reap_pending();
+    }
+
+    /// Returns the store, if it is of this type.
+    #[must_use]
+    pub fn store<W: 'static>(&self) -> Option<&W> {
+        self.delivery.writer()
+    }
+
+    /// Returns the same event with the name of this service in it, unless it has one.
+    #[must_use]
+    pub fn named(&self, event: AuditEvent) -> AuditEvent {
+        event.or_service(self.service.as_ref())
+    }
+
     /// Returns what was counted so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -97,16 +169,18 @@ impl Auditor {
         self.delivery.health().await
     }
 
-    /// Waits until every event recorded before is written or dropped.
+    /// Waits until every event recorded before has left the memory: it is written, spooled,
+    /// dead-lettered or dropped.
     ///
-    /// With a store that is down it waits until the store is back: put a timeout around it.
-    /// Dropping the future is harmless.
+    /// With a store that is down, and no spool, it waits until the store is back: put a timeout
+    /// around it. Dropping the future is harmless.
     pub async fn flush(&self) {
         self.delivery.flush().await;
     }
 
-    /// Takes no more events, writes what is queued, and ends the worker; at the deadline it gives
-    /// up what is left and says so.
+    /// Takes no more events, writes what is queued, and ends the worker; what the deadline leaves no
+    /// time for goes to the [spool](crate::spool) or, without one, is given up. The report says what
+    /// became of everything.
     ///
     /// Call it after the server has stopped: an event that comes later is dropped and counted as
     /// [`Closed`](crate::delivery::DropReason::Closed).
@@ -116,11 +190,11 @@ impl Auditor {
 }
 
 /// Configures an [`Auditor`].
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 #[must_use = "a builder does nothing until `start`"]
 pub struct AuditorBuilder {
     service: Option<Text>,
-    delivery: DeliverySettings,
+    delivery: DeliveryBuilder<AuditEvent>,
 }
 
 impl AuditorBuilder {
@@ -138,7 +212,21 @@ impl AuditorBuilder {
 
     /// Sets how events travel to the store.
     pub fn delivery(mut self, settings: DeliverySettings) -> Self {
-        self.delivery = settings;
+        self.delivery = self.delivery.settings(settings);
+        self
+    }
+
+    /// Sets where events go while the store is away, and what a shutdown has no time for. Defaults to
+    /// nowhere: they wait in the queue, in memory.
+    pub fn spool(mut self, spool: Spool) -> Self {
+        self.delivery = self.delivery.spool(spool);
+        self
+    }
+
+    /// Sets where events go that the store refuses. Defaults to `dead-letters.jsonl` in the folder of
+    /// the spool; without a spool they are dropped and counted.
+    pub fn dead_letters(mut self, letters: DeadLetters) -> Self {
+        self.delivery = self.delivery.dead_letters(letters);
         self
     }
 
@@ -146,12 +234,12 @@ impl AuditorBuilder {
     ///
     /// # Panics
     ///
-    /// Panics outside of a Tokio runtime.
+    /// Panics outside of a Tokio runtime, and for [`Overflow::Spill`] without a spool.
     #[must_use]
     #[track_caller]
     pub fn start(self, store: impl EventWriter) -> Auditor {
         Auditor {
-            delivery: Delivery::start(self.delivery, store),
+            delivery: self.delivery.start(store),
             service: self.service,
         }
     }

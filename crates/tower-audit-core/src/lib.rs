@@ -28,8 +28,10 @@
 //! ```
 
 mod auditor;
+pub mod dead_letters;
 pub mod delivery;
 pub mod event;
+pub mod spool;
 pub mod store;
 
 pub use auditor::{Auditor, AuditorBuilder};

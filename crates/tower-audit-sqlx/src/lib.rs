@@ -54,6 +54,7 @@ mod error;
 mod migrate;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod record_in;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod table;
@@ -61,6 +62,7 @@ mod table;
 pub use migrate::{Migrate, MigrateError, MigrationStatus, migrate, migration_status};
 #[cfg(feature = "postgres")]
 pub use postgres::{PgStore, PgStoreBuilder};
+pub use record_in::RecordIn;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder};
 pub use table::{IdentifierError, Indexes};

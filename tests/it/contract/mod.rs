@@ -38,6 +38,15 @@ macro_rules! mount_contract {
             all_conditions_of_a_filter_must_hold,
             a_value_of_a_filter_is_never_part_of_the_statement,
             a_store_that_is_ready_says_so,
+            the_end_of_a_request_takes_the_place_of_its_pending_row,
+            an_end_completes_only_a_pending_row,
+            a_plain_event_leaves_a_pending_row_as_it_is,
+            an_end_without_a_pending_row_is_written_all_the_same,
+            a_pending_row_that_comes_late_changes_nothing,
+            a_pending_row_and_its_end_in_one_batch_are_one_final_row,
+            an_end_keeps_what_was_known_when_the_request_arrived,
+            pending_rows_that_are_old_become_unknown,
+            an_unknown_row_is_final,
         );
     };
 }
@@ -225,6 +234,177 @@ async fn a_value_of_a_filter_is_never_part_of_the_statement(store: impl EventWri
 
 async fn a_store_that_is_ready_says_so(store: impl EventWriter + EventReader) {
     store.check().await.unwrap();
+}
+
+fn pending(seconds: i64) -> AuditEvent {
+    builder(seconds).outcome(Outcome::Pending).build()
+}
+
+/// Returns the end of a pending event: every field that the handler may set is another.
+fn end_of(pending: &AuditEvent) -> AuditEvent {
+    let target = Target::new("team", "8");
+    AuditEvent::builder(Actor::user("alice").name("Alice"), "team.update", target)
+        .id(pending.id())
+        .created_at(pending.created_at())
+        .outcome(Outcome::Failure)
+        .reason("quota_exceeded")
+        .status(409)
+        .route("/teams/{id}")
+        .request_id("r-1")
+        .tenant_id("acme")
+        .duration(std::time::Duration::from_micros(1_500))
+        .metadata("plan", "pro")
+        .build()
+        .completing()
+}
+
+async fn row(store: &impl EventReader, event: &AuditEvent) -> AuditEvent {
+    store.get(event.id()).await.unwrap().unwrap()
+}
+
+async fn outcome(store: &impl EventReader, event: &AuditEvent) -> Outcome {
+    row(store, event).await.outcome()
+}
+
+async fn the_end_of_a_request_takes_the_place_of_its_pending_row(
+    store: impl EventWriter + EventReader,
+) {
+    let pending = pending(1);
+    let end = end_of(&pending);
+    store.append(std::slice::from_ref(&pending)).await.unwrap();
+    assert_eq!(outcome(&store, &pending).await, Outcome::Pending);
+    store
+        .append(&[event(2), end.clone(), event(3)])
+        .await
+        .unwrap();
+    let expected = serde_json::to_value(&end).unwrap();
+    let mut expected = expected.as_object().unwrap().clone();
+    expected.remove("completes_pending");
+    assert_eq!(
+        without_recorded_at(&row(&store, &pending).await),
+        serde_json::Value::from(expected)
+    );
+    assert_eq!(page(&store, Filter::new()).await.events.len(), 3);
+}
+
+async fn an_end_completes_only_a_pending_row(store: impl EventWriter + EventReader) {
+    let event = event(1);
+    store.append(std::slice::from_ref(&event)).await.unwrap();
+    store.append(&[end_of(&event)]).await.unwrap();
+    assert_eq!(outcome(&store, &event).await, Outcome::Success);
+}
+
+async fn a_plain_event_leaves_a_pending_row_as_it_is(store: impl EventWriter + EventReader) {
+    let pending = pending(1);
+    let plain = builder(1).id(pending.id()).build();
+    store.append(&[pending.clone(), plain]).await.unwrap();
+    assert_eq!(outcome(&store, &pending).await, Outcome::Pending);
+}
+
+async fn an_end_without_a_pending_row_is_written_all_the_same(
+    store: impl EventWriter + EventReader,
+) {
+    let end = end_of(&pending(1));
+    store.append(&[end.clone(), end.clone()]).await.unwrap();
+    assert_eq!(outcome(&store, &end).await, Outcome::Failure);
+}
+
+async fn a_pending_row_that_comes_late_changes_nothing(store: impl EventWriter + EventReader) {
+    let pending = pending(1);
+    store.append(&[end_of(&pending)]).await.unwrap();
+    store.append(std::slice::from_ref(&pending)).await.unwrap();
+    assert_eq!(outcome(&store, &pending).await, Outcome::Failure);
+}
+
+async fn a_pending_row_and_its_end_in_one_batch_are_one_final_row(
+    store: impl EventWriter + EventReader,
+) {
+    for batch in [[0, 1], [1, 0]] {
+        let pending = pending(batch[0]);
+        let both = [pending.clone(), end_of(&pending)];
+        let both = [0, 1].map(|n| both[usize::try_from(batch[n]).unwrap()].clone());
+        store.append(&both).await.unwrap();
+        assert_eq!(outcome(&store, &pending).await, Outcome::Failure);
+    }
+}
+
+async fn an_end_keeps_what_was_known_when_the_request_arrived(
+    store: impl EventWriter + EventReader,
+) {
+    let known = builder(1)
+        .outcome(Outcome::Pending)
+        .method("POST")
+        .path("/teams/8")
+        .ip_address("192.0.2.1".parse().unwrap())
+        .user_agent("curl/8")
+        .build();
+    let nobody = AuditEvent::builder(Actor::anonymous(), "team.update", Target::none());
+    let nobody = nobody.outcome(Outcome::Pending).created_at(at(2)).build();
+    store
+        .append(&[known.clone(), nobody.clone()])
+        .await
+        .unwrap();
+    let mallory = |event: &AuditEvent| {
+        let end = AuditEvent::builder(
+            Actor::user("mallory").name("M"),
+            "team.update",
+            Target::none(),
+        );
+        end.id(event.id())
+            .created_at(at(9))
+            .user_agent("other")
+            .build()
+            .completing()
+    };
+    store
+        .append(&[mallory(&known), mallory(&nobody)])
+        .await
+        .unwrap();
+    let (known, nobody) = (row(&store, &known).await, row(&store, &nobody).await);
+    assert_eq!(
+        (known.actor().id(), known.actor().display_name()),
+        ("alice", None)
+    );
+    assert_eq!(
+        (known.outcome(), known.created_at()),
+        (Outcome::Success, at(1))
+    );
+    assert_eq!(
+        (known.method(), known.user_agent()),
+        (Some("POST"), Some("curl/8"))
+    );
+    assert_eq!(known.ip_address(), Some("192.0.2.1".parse().unwrap()));
+    assert_eq!(
+        (nobody.actor().id(), nobody.actor().display_name()),
+        ("mallory", Some("M"))
+    );
+}
+
+async fn pending_rows_that_are_old_become_unknown(store: impl EventWriter + EventReader) {
+    let (old, young, done) = (pending(1), pending(100), event(2));
+    store
+        .append(&[old.clone(), young.clone(), done.clone()])
+        .await
+        .unwrap();
+    assert_eq!(store.reap(at(50)).await.unwrap(), 1);
+    assert_eq!(store.reap(at(50)).await.unwrap(), 0);
+    let outcomes = [
+        outcome(&store, &old).await,
+        outcome(&store, &young).await,
+        outcome(&store, &done).await,
+    ];
+    assert_eq!(
+        outcomes,
+        [Outcome::Unknown, Outcome::Pending, Outcome::Success]
+    );
+}
+
+async fn an_unknown_row_is_final(store: impl EventWriter + EventReader) {
+    let pending = pending(1);
+    store.append(std::slice::from_ref(&pending)).await.unwrap();
+    assert_eq!(store.reap(at(50)).await.unwrap(), 1);
+    store.append(&[end_of(&pending)]).await.unwrap();
+    assert_eq!(outcome(&store, &pending).await, Outcome::Unknown);
 }
 
 /// Twenty events, one of which the test's table refuses.

@@ -1,75 +1,51 @@
 //! The handle to a running engine.
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle, task::AbortHandle, time::timeout};
+use tokio::{
+    sync::oneshot,
+    task::AbortHandle,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
+    builder::{DeliveryBuilder, Store},
+    fate::{Fate, Kept, NotKept},
     health::{Health, HealthReason},
     permit::Permit,
     queue::Queue,
     record::Record,
-    settings::{DeliverySettings, Overflow},
+    settings::{Confirm, Overflow},
+    state::Phase,
     stats::{DropReason, ShutdownReport, Stats},
     trouble::Trouble,
-    worker::Worker,
 };
-use crate::store::{EventWriter, StoreError};
 
 /// The handle to a running engine; cheap to clone. See the [module page](crate::delivery).
 ///
 /// When the last clone is dropped without [`shutdown`](Self::shutdown), the worker still writes
-/// what is queued for as long as the runtime lives; nobody learns whether it could.
+/// what is queued for as long as the runtime lives; what is left when the runtime ends goes to the
+/// spool, if there is one. Nobody learns whether it could.
 pub struct Delivery<R: Record> {
-    running: Arc<Running<R>>,
+    pub(super) running: Arc<Running<R>>,
 }
 
-struct Running<R: Record> {
-    queue: Arc<Queue<R>>,
-    worker: AbortHandle,
-    probe: Box<dyn Probe>,
-    trouble: Arc<Trouble>,
-    overflow: Overflow,
-    health_timeout: Duration,
+pub(super) struct Running<R: Record> {
+    pub(super) queue: Arc<Queue<R>>,
+    pub(super) worker: AbortHandle,
+    pub(super) store: Box<dyn Store>,
+    pub(super) trouble: Arc<Trouble>,
+    pub(super) has_spool: bool,
+    pub(super) overflow: Overflow,
+    pub(super) confirm: Confirm,
+    pub(super) confirm_timeout: Duration,
+    pub(super) health_timeout: Duration,
 }
 
 impl<R: Record> Delivery<R> {
-    /// Starts the worker, which writes to `writer`.
-    ///
-    /// # Panics
-    ///
-    /// Panics outside of a Tokio runtime.
-    #[must_use]
-    #[track_caller]
-    pub fn start(settings: DeliverySettings, writer: impl EventWriter<R>) -> Self {
-        let Ok(runtime) = Handle::try_current() else {
-            panic!(
-                "tower-audit starts a task that writes the events, so it must be built inside a \
-                 Tokio runtime, for example in `#[tokio::main] async fn main`"
-            );
-        };
-        let writer = Arc::new(writer);
-        let queue = Queue::new(&settings);
-        let trouble = Arc::new(Trouble::new(settings.log_period));
-        let (overflow, health_timeout) = (settings.overflow, settings.health_timeout);
-        let worker = Worker::new(
-            Arc::clone(&queue),
-            Arc::clone(&writer),
-            Arc::clone(&trouble),
-            settings,
-        );
-        let worker = runtime.spawn(worker.run()).abort_handle();
-        let probe = Box::new(ProbeOf(writer, std::marker::PhantomData));
-        Self {
-            running: Arc::new(Running {
-                queue,
-                worker,
-                probe,
-                trouble,
-                overflow,
-                health_timeout,
-            }),
-        }
+    /// Returns a builder.
+    pub fn builder() -> DeliveryBuilder<R> {
+        DeliveryBuilder::default()
     }
 
     /// Hands over a record and never waits. A record that finds no room is dropped and counted.
@@ -79,7 +55,7 @@ impl<R: Record> Delivery<R> {
 
     /// Hands over a record; waits for room as [`Overflow::Wait`] says.
     ///
-    /// Dropping the future before it is done drops the record, uncounted: it was never handed over.
+    /// Dropping the future before it is done drops the record, uncounted.
     pub async fn record_wait(&self, record: impl Into<Box<R>>) {
         let record = record.into();
         match self.reserve(record.size()).await {
@@ -88,17 +64,89 @@ impl<R: Record> Delivery<R> {
         }
     }
 
+    /// Hands over a record, and waits until it is kept: committed by the store or, as
+    /// [`confirm`](super::DeliverySettings::confirm) says, synced to the spool.
+    ///
+    /// Waits for room as [`Overflow::Wait`] says, and then at most
+    /// [`confirm_timeout`](super::DeliverySettings::confirm_timeout). Dropping the future before the record
+    /// was handed over drops it, uncounted; later it makes no difference to the record.
+    ///
+    /// # Errors
+    ///
+    /// Says why it is not known to be kept, and whether it is still on its way: see [`NotKept`].
+    pub async fn record_durable(&self, record: impl Into<Box<R>>) -> Result<Kept, NotKept> {
+        let record = record.into();
+        let Some(permit) = self.reserve(record.size()).await else {
+            self.running.queue.drop_one(DropReason::Full);
+            return Err(NotKept::Full);
+        };
+        self.send_durable(permit, record).await
+    }
+
+    /// Hands over a record in the room that was reserved for it, and waits until it is kept, as
+    /// [`record_durable`](Self::record_durable) does.
+    ///
+    /// # Errors
+    ///
+    /// See [`record_durable`](Self::record_durable).
+    pub async fn send_durable(
+        &self,
+        permit: Permit<R>,
+        record: impl Into<Box<R>>,
+    ) -> Result<Kept, NotKept> {
+        let deadline = Instant::now() + self.running.confirm_timeout;
+        let (ticket, fate) = oneshot::channel();
+        permit.send_with(record.into(), Some(ticket));
+        match timeout_at(deadline, fate).await {
+            Err(_) => Err(NotKept::TimedOut),
+            Ok(Ok(Fate::Written)) => Ok(Kept::Written),
+            Ok(Ok(Fate::Spooled)) if self.running.confirm == Confirm::Store => {
+                Err(NotKept::OnlySpooled)
+            }
+            Ok(Ok(Fate::Spooled)) => Ok(Kept::Spooled),
+            Ok(Ok(Fate::DeadLettered | Fate::Dropped(DropReason::Rejected))) => {
+                Err(NotKept::Rejected)
+            }
+            Ok(Ok(Fate::Dropped(_)) | Err(_)) => Err(NotKept::Closed),
+        }
+    }
+
+    /// Says whether a record that is handed over now could be kept, `in_store` or in whatever counts:
+    /// looks at how the last writes went, asks nobody and never waits.
+    ///
+    /// # Errors
+    ///
+    /// Returns why it could not.
+    pub fn can_keep(&self, in_store: bool) -> Result<(), NotKept> {
+        let Running {
+            queue,
+            confirm,
+            has_spool,
+            ..
+        } = &*self.running;
+        if queue.phase() > Phase::Open {
+            return Err(NotKept::Closed);
+        }
+        let may_spool = !in_store && *confirm == Confirm::StoreOrSpool && *has_spool;
+        if queue.is_store_down() && !(may_spool && queue.can_spool()) {
+            return Err(NotKept::Unavailable);
+        }
+        Ok(())
+    }
+
     /// Reserves room for one record of about this many bytes, if there is some now.
     #[must_use]
     pub fn try_reserve(&self, bytes: usize) -> Option<Permit<R>> {
         self.running.queue.try_reserve(bytes)
     }
 
-    /// Reserves room for one record of about this many bytes; waits for it as [`Overflow`] says,
-    /// and returns `None` when there was none in that time. Dropping the future reserves nothing.
+    /// Reserves room for one record of about this many bytes.
+    ///
+    /// Waits as [`Overflow::Wait`] says, and returns `None` when there was none in that time.
+    /// Dropping the future reserves nothing.
     pub async fn reserve(&self, bytes: usize) -> Option<Permit<R>> {
         match self.running.overflow {
-            Overflow::Drop => self.try_reserve(bytes),
+            Overflow::Drop | Overflow::Spill | Overflow::Reject => self.try_reserve(bytes),
             Overflow::Wait(limit) => timeout(limit, self.running.queue.reserve(bytes)).await.ok(),
         }
     }
@@ -109,50 +157,96 @@ impl<R: Record> Delivery<R> {
         self.running.overflow
     }
 
+    /// Counts a request that was refused because its record could not be kept.
+    pub fn count_refused(&self) {
+        self.running.queue.count(|counts| counts.refused += 1);
+    }
+
+    /// Counts a request that was answered although nobody could say that its record is kept.
+    pub fn count_unconfirmed(&self) {
+        self.running.queue.count(|counts| counts.unconfirmed += 1);
+    }
+
+    /// Asks for pending records to be looked after from now on: those that nobody completes within
+    /// [`pending_timeout`](super::DeliverySettings::pending_timeout) become unknown.
+    pub fn reap_pending(&self) {
+        self.running.queue.start_reaping();
+    }
+
     /// Returns what was counted so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.running.queue.stats()
     }
 
-    /// Asks the store whether a write could work now, and looks at the queue and the last write.
+    /// Returns the writer, if it is of this type.
+    #[must_use]
+    pub fn writer<W: 'static>(&self) -> Option<&W> {
+        self.running.store.as_any().downcast_ref()
+    }
+
+    /// Asks the store whether a write could work now, and looks at the queue, the spool and the last
+    /// write.
     ///
-    /// Takes at most [`health_timeout`](DeliverySettings::health_timeout).
+    /// Takes at most [`health_timeout`](super::DeliverySettings::health_timeout).
     pub async fn health(&self) -> Health {
-        if self.running.queue.is_closed() {
+        let running = &*self.running;
+        if running.queue.phase() > Phase::Open {
             return Health::Failing(HealthReason::Closed);
         }
-        if self.running.queue.is_full() {
+        if running.queue.is_full() {
             return Health::Failing(HealthReason::QueueFull);
         }
-        let limit = self.running.health_timeout;
-        let reason = match timeout(limit, self.running.probe.check()).await {
+        let limit = running.health_timeout;
+        let reason = match timeout(limit, running.store.check()).await {
             // A store may look well and yet refuse to write, as a read-only one does.
-            Ok(Ok(())) => self.running.trouble.reason(),
+            Ok(Ok(())) => running.trouble.reason(),
             Ok(Err(error)) => Some(HealthReason::of(&error)),
             Err(_) => Some(HealthReason::TimedOut(limit)),
         };
+        let is_replaying = || (self.stats().spooled > 0).then_some(HealthReason::Replaying);
+        let is_spool_down = running.trouble.is_spool_down();
+        let reason = reason
+            .or(is_spool_down.then_some(HealthReason::SpoolRefuses))
+            .or_else(is_replaying);
         reason.map_or(Health::Healthy, Health::Degraded)
     }
 
-    /// Waits until every record that was handed over before is written or dropped.
+    /// Waits until every record that was handed over before has left the memory: it is written,
+    /// spooled, dead-lettered or dropped.
     ///
-    /// With a store that is down it waits until the store is back: put a timeout around it.
-    /// Dropping the future is harmless.
+    /// With a store that is down, and no spool, it waits until the store is back: put a timeout
+    /// around it. Dropping the future is harmless.
     pub async fn flush(&self) {
         self.running.queue.flush().await;
     }
 
-    /// Takes no more records, writes what is queued, and ends the worker; at the deadline it gives
-    /// up what is left and counts it as [`DropReason::Abandoned`].
+    /// Takes no more records, writes what is queued, and ends the worker.
     ///
-    /// A second call waits for the same end. Dropping the future leaves the worker draining.
+    /// Shortly before the deadline what is left goes to the spool; without one, and at the deadline,
+    /// it is given up and counted as [`DropReason::Abandoned`]. A second call waits for the same end.
+    /// Dropping the future leaves the worker draining.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
-        let queue = &self.running.queue;
-        queue.close();
-        if timeout(deadline, queue.finished()).await.is_err() {
-            self.running.worker.abort();
-            queue.finished().await;
+        let Running {
+            queue,
+            worker,
+            has_spool,
+            ..
+        } = &*self.running;
+        queue.enter_phase(Phase::Closed);
+        let to_spool = if *has_spool {
+            (deadline / 4).min(TIME_TO_SPOOL)
+        } else {
+            Duration::ZERO
+        };
+        let end = Instant::now() + deadline;
+        if timeout_at(end - to_spool, queue.finished()).await.is_err() {
+            queue.enter_phase(Phase::GivingUp);
+            if timeout_at(end, queue.finished()).await.is_err() {
+                queue.enter_phase(Phase::CutOff);
+                worker.abort();
+                queue.finished().await;
+            }
         }
         let stats = queue.stats();
         ShutdownReport {
@@ -180,19 +274,9 @@ impl<R: Record> fmt::Debug for Delivery<R> {
 
 impl<R: Record> Drop for Running<R> {
     fn drop(&mut self) {
-        self.queue.close();
+        self.queue.enter_phase(Phase::Closed);
     }
 }
 
-/// Asks a writer whose type was forgotten.
-trait Probe: Send + Sync {
-    fn check(&self) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + '_>>;
-}
-
-struct ProbeOf<W, R>(Arc<W>, std::marker::PhantomData<fn() -> R>);
-
-impl<R: Record, W: EventWriter<R>> Probe for ProbeOf<W, R> {
-    fn check(&self) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + '_>> {
-        Box::pin(self.0.check())
-    }
-}
+/// How much of its deadline a shutdown keeps for the spool, at most.
+const TIME_TO_SPOOL: Duration = Duration::from_secs(2);

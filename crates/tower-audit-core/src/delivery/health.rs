@@ -53,6 +53,10 @@ pub enum HealthReason {
     TimedOut(Duration),
     /// The store is there, but somebody has to do something first.
     NotReady(&'static str),
+    /// What was spooled while the store was away is being written.
+    Replaying,
+    /// The spool cannot be written to: its limit is reached, or its disk is full or broken.
+    SpoolRefuses,
     /// The queue is full.
     QueueFull,
     /// The auditor was shut down.
@@ -76,6 +80,8 @@ impl fmt::Display for HealthReason {
             Self::Unavailable => f.write_str("the audit store is unavailable"),
             Self::TimedOut(time) => write!(f, "the audit store did not answer within {time:?}"),
             Self::NotReady(hint) => write!(f, "the audit store is not ready: {hint}"),
+            Self::Replaying => f.write_str("spooled audit events wait to be written"),
+            Self::SpoolRefuses => f.write_str("the audit spool takes no more"),
             Self::QueueFull => f.write_str("the audit queue is full"),
             Self::Closed => f.write_str("the auditor was shut down"),
         }

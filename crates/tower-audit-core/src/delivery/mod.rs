@@ -4,8 +4,9 @@
 //!
 //! # Guarantees
 //!
-//! - **Conservation.** At every moment `accepted = written + queued + dropped`, exactly:
-//!   [`Stats`] are taken under the lock that moves a record from one to the other.
+//! - **Conservation.** At every moment
+//!   `accepted = written + queued + spooled + dead_lettered + dropped`, exactly: [`Stats`] are taken
+//!   under the lock that moves a record from one to the other.
 //! - The queue is bounded in records and in bytes, what is being written included. [`Overflow`]
 //!   says what happens to a record that finds no room.
 //! - A record is written as soon as the store is idle, and waits at most
@@ -13,13 +14,20 @@
 //!   commit).
 //! - A batch that meets a transient error is repeated, with full-jitter backoff, until it is
 //!   written or the worker ends. Writers are idempotent, so a repeated batch is written once.
+//! - A store that is down is tried by one batch at a time, ever more rarely up to
+//!   [`retry`](DeliverySettings::retry). With a [spool](crate::spool) records go to disk meanwhile, and
+//!   to the store afterwards, oldest first, taking turns with new ones.
 //! - A record that the store rejects costs only itself: the batch around it is divided until the
-//!   one record is found, dropped and counted.
-//! - [`Delivery::shutdown`] ends within its deadline and says what was written and what was not.
+//!   one record is found, put among the [dead letters](crate::dead_letters) or dropped, and counted.
+//! - [`Delivery::record_durable`] returns when the record is committed, or synced to the spool. A
+//!   record that somebody waits for does not linger.
+//! - [`Delivery::shutdown`] ends within its deadline and says what was written, what went to the spool,
+//!   and what was not saved.
 //!
 //! # Not guaranteed
 //!
-//! Records in memory do not survive a killed process.
+//! Records that are only in memory do not survive a killed process: what is queued, and nobody waits
+//! for.
 //!
 //! # Example
 //!
@@ -43,25 +51,36 @@
 
 mod backoff;
 mod batch;
+mod breaker;
+mod builder;
+mod counts;
+mod deliver;
+mod disk;
+mod fate;
 mod handle;
 mod health;
 mod log;
 mod permit;
 mod queue;
+mod reaper;
 mod record;
+mod replay;
 mod schedule;
 mod settings;
 mod state;
 mod stats;
+mod sync;
 mod trouble;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
+pub use builder::DeliveryBuilder;
+pub use fate::{Kept, NotKept};
 pub use handle::Delivery;
 pub use health::{Health, HealthReason};
 pub use permit::Permit;
 pub use record::Record;
-pub use settings::{DeliverySettings, Overflow};
+pub use settings::{Confirm, DeliverySettings, Overflow};
 pub use stats::{DropReason, Dropped, ShutdownReport, Stats};

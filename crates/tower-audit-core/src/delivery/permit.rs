@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{queue::Queue, record::Record};
+use super::{fate::Ticket, queue::Queue, record::Record};
 
 /// Room for one record, reserved before the record exists. Dropping it gives the room back.
 #[must_use = "dropping a permit gives the room back"]
@@ -21,9 +21,13 @@ impl<R: Record> Permit<R> {
     }
 
     /// Hands over the record, which finds room even in a queue that has filled up since.
-    pub fn send(mut self, record: impl Into<Box<R>>) {
+    pub fn send(self, record: impl Into<Box<R>>) {
+        self.send_with(record.into(), None);
+    }
+
+    pub(super) fn send_with(mut self, record: Box<R>, ticket: Option<Ticket>) {
         if let Some(reserved_bytes) = self.reserved_bytes.take() {
-            self.queue.push_reserved(record.into(), reserved_bytes);
+            self.queue.push_reserved(record, reserved_bytes, ticket);
         }
     }
 }

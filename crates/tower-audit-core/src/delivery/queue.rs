@@ -1,21 +1,26 @@
 //! The bounded queue: one lock around the state, and the wake-ups.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
+    backoff::random,
     batch::Batch,
+    breaker::Turn,
+    counts::Counts,
+    fate::{Fate, Ticket},
     log::Once,
     permit::Permit,
     record::Record,
     schedule::Decision,
     settings::DeliverySettings,
-    state::State,
+    state::{Left, Phase, State},
     stats::{DropReason, Stats},
+    sync::{Mutex, MutexGuard},
 };
 
 /// The bounded queue between those who make records and the worker. The lock is held for a push, a
@@ -24,8 +29,8 @@ pub(super) struct Queue<R> {
     state: Mutex<State<R>>,
     /// Tells the worker to decide again.
     pub(super) work: Notify,
-    /// Tells batches that wait for their next try that time is short.
-    pub(super) closing: Notify,
+    /// Tells those who want to write that it may be their turn, or that time is short.
+    turns: Notify,
     /// Tells those who wait for room, and for what they handed over to be settled.
     changed: Notify,
     log_period: Duration,
@@ -34,61 +39,77 @@ pub(super) struct Queue<R> {
 
 /// What the worker does next.
 pub(super) enum Next<R: Record> {
-    Write(Batch<R>),
+    Work(Batch<R>),
     Wait(Option<Duration>),
     Done,
 }
 
 impl<R: Record> Queue<R> {
-    pub(super) fn new(settings: &DeliverySettings) -> Arc<Self> {
+    pub(super) fn new(settings: &DeliverySettings, has_spool: bool) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State::new(settings)),
+            state: Mutex::new(State::new(settings, has_spool)),
             work: Notify::new(),
-            closing: Notify::new(),
+            turns: Notify::new(),
             changed: Notify::new(),
             log_period: settings.log_period,
-            drop_log: Mutex::default(),
+            drop_log: Mutex::new(Once::default()),
         })
     }
 
-    /// Takes the record, or drops and counts it.
+    /// Takes the record, or drops and counts it. A ticket is dropped with it.
     pub(super) fn push(&self, record: Box<R>) {
         let bytes = record.size();
         let state = self.lock();
         if state.is_closed() {
             self.refuse(state, DropReason::Closed);
         } else if state.has_room(bytes) {
-            self.enter(state, record, bytes);
+            self.enter(state, record, bytes, None);
         } else {
             self.refuse(state, DropReason::Full);
         }
     }
 
     /// Takes the record into the room that was reserved for it.
-    pub(super) fn push_reserved(&self, record: Box<R>, reserved_bytes: usize) {
+    pub(super) fn push_reserved(
+        &self,
+        record: Box<R>,
+        reserved_bytes: usize,
+        ticket: Option<Ticket>,
+    ) {
         let bytes = record.size();
         let mut state = self.lock();
         state.give_back(reserved_bytes);
         if state.is_closed() {
             self.refuse(state, DropReason::Closed);
         } else {
-            self.enter(state, record, bytes);
+            self.enter(state, record, bytes, ticket);
         }
         // A record is rarely as large as what was reserved for it.
         self.changed.notify_waiters();
     }
 
-    fn enter(&self, mut state: MutexGuard<'_, State<R>>, record: Box<R>, bytes: usize) {
-        let wakes = state.enter(record, bytes, Instant::now());
+    fn enter(
+        &self,
+        mut state: MutexGuard<'_, State<R>>,
+        record: Box<R>,
+        bytes: usize,
+        ticket: Option<Ticket>,
+    ) {
+        let wakes = state.enter(record, bytes, ticket, Instant::now());
         drop(state);
         if wakes {
             self.work.notify_one();
         }
     }
 
+    /// Counts a record that cannot be taken.
+    pub(super) fn drop_one(&self, reason: DropReason) {
+        self.refuse(self.lock(), reason);
+    }
+
     fn refuse(&self, mut state: MutexGuard<'_, State<R>>, reason: DropReason) {
         state.refuse(reason);
-        let dropped = state.dropped();
+        let dropped = state.counts.dropped;
         drop(state);
         let mut log = self.drop_log.lock().unwrap_or_else(PoisonError::into_inner);
         let due = log.due(Instant::now(), self.log_period);
@@ -110,7 +131,7 @@ impl<R: Record> Queue<R> {
 
     /// Waits until room for one record could be reserved.
     pub(super) async fn reserve(self: &Arc<Self>, bytes: usize) -> Permit<R> {
-        self.until(|| self.try_reserve(bytes)).await
+        until(&self.changed, || self.try_reserve(bytes)).await
     }
 
     pub(super) fn give_back(&self, reserved_bytes: usize) {
@@ -118,49 +139,51 @@ impl<R: Record> Queue<R> {
         self.changed.notify_waiters();
     }
 
-    /// Waits until all that was handed over before is written or dropped.
+    /// Waits until all that was handed over before has left the memory.
     pub(super) async fn flush(&self) {
         let target = self.lock().flush();
         self.work.notify_one();
-        self.until(|| self.lock().is_settled(target).then_some(()))
-            .await;
+        until(&self.changed, || {
+            self.lock().is_settled(target).then_some(())
+        })
+        .await;
     }
 
     /// Waits until the worker has ended.
     pub(super) async fn finished(&self) {
-        self.until(|| self.lock().is_finished().then_some(())).await;
+        self.reached(Phase::Finished).await;
     }
 
-    async fn until<T>(&self, mut ready: impl FnMut() -> Option<T>) -> T {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            // Registered before the look, so that no change between the two is missed.
-            changed.as_mut().enable();
-            if let Some(value) = ready() {
-                return value;
-            }
-            changed.await;
-        }
+    /// Waits until the shutdown has come this far.
+    pub(super) async fn reached(&self, phase: Phase) {
+        until(&self.changed, || (self.phase() >= phase).then_some(())).await;
     }
 
-    /// Takes no more records; what waits is still written.
-    pub(super) fn close(&self) {
-        self.lock().close();
+    /// Takes the shutdown one step further.
+    pub(super) fn enter_phase(&self, phase: Phase) {
+        self.lock().enter_phase(phase, Instant::now());
         self.work.notify_one();
-        self.closing.notify_waiters();
+        self.turns.notify_waiters();
         self.changed.notify_waiters();
     }
 
-    /// Gives up what waits: nobody is left to write it.
+    pub(super) fn phase(&self) -> Phase {
+        self.lock().phase()
+    }
+
+    /// Takes what is left: nobody will write it.
+    pub(super) fn take_left(&self) -> Vec<Left<R>> {
+        self.lock().take_left()
+    }
+
+    pub(super) fn settle_left(&self, records: usize, fate: Fate) {
+        self.lock().settle_left(records, fate);
+    }
+
+    /// Says that the worker has ended.
     pub(super) fn finish(&self) {
-        let left = self.lock().finish();
-        drop(left);
+        self.lock().finish();
         self.changed.notify_waiters();
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.lock().is_closed()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -176,20 +199,128 @@ impl<R: Record> Queue<R> {
         let next = state.next(now);
         drop(state);
         match next {
-            Ok(cut) => Next::Write(Batch::new(Arc::clone(self), cut)),
-            Err(Decision::Wait { or_after, .. }) => Next::Wait(or_after),
-            Err(Decision::Write | Decision::WaitForWrite) => Next::Wait(None),
+            Ok(cut) => Next::Work(Batch::new(Arc::clone(self), cut)),
+            Err(Decision::Wait { or_after, .. } | Decision::WaitForWrite { or_after }) => {
+                Next::Wait(or_after)
+            }
+            Err(Decision::Write | Decision::Spill) => Next::Wait(None),
         }
     }
 
     /// Settles some records of the batch that begins at number `first`.
-    pub(super) fn settle(&self, first: u64, records: usize, dropped: Option<DropReason>) {
-        self.lock().settle(first, records, dropped);
+    pub(super) fn settle(&self, first: u64, records: usize, fate: Fate) {
+        self.lock().settle(first, records, fate);
+        self.changed.notify_waiters();
+        self.turns.notify_waiters();
+    }
+
+    pub(super) fn put_back(&self, first: u64, left: impl Iterator<Item = Left<R>>) {
+        self.lock().put_back(first, left);
+    }
+
+    /// Waits until it is known what to do with a batch.
+    pub(super) async fn way(&self) -> Way {
+        let mut way = Way::Try;
+        self.until_turn(|state, now| {
+            let is_late = state.phase() >= Phase::GivingUp;
+            if (is_late || state.breaker.is_open()) && state.can_spool(now) {
+                way = Way::Spool;
+            } else if is_late {
+                way = Way::GiveUp;
+            } else {
+                return state.breaker.turn(now);
+            }
+            Turn::Try
+        })
+        .await;
+        way
+    }
+
+    /// Waits until the replay of the spool may write.
+    pub(super) async fn turn_of_replay(&self) {
+        self.until_turn(State::turn_for_replay).await;
+    }
+
+    /// Waits until there is something in the spool.
+    pub(super) async fn until_spooled(&self) {
+        until(&self.changed, || (self.stats().spooled > 0).then_some(())).await;
+    }
+
+    /// Asks for pending records to be looked after from now on.
+    pub(super) fn start_reaping(&self) {
+        self.lock().is_reaping = true;
         self.changed.notify_waiters();
     }
 
-    pub(super) fn count_retry(&self) {
-        self.lock().count_retry();
+    /// Waits until somebody asked for that.
+    pub(super) async fn until_reaping(&self) {
+        until(&self.changed, || self.lock().is_reaping.then_some(())).await;
+    }
+
+    async fn until_turn(&self, mut ask: impl FnMut(&mut State<R>, Instant) -> Turn) {
+        loop {
+            let changed = self.turns.notified();
+            tokio::pin!(changed);
+            // Registered before the look, so that no change between the two is missed.
+            changed.as_mut().enable();
+            let turn = ask(&mut self.lock(), Instant::now());
+            match turn {
+                Turn::Try => return,
+                Turn::Wait(None) => changed.await,
+                Turn::Wait(Some(time)) => tokio::select! {
+                    () = changed => {}
+                    () = tokio::time::sleep(time) => {}
+                },
+            }
+        }
+    }
+
+    /// Says how a try went: the store answered, or it did not.
+    pub(super) fn tried(&self, try_ended: Tried) {
+        let mut state = self.lock();
+        match try_ended {
+            Tried::Answered => state.breaker.answered(),
+            Tried::Failed { took_long } => {
+                state.counts.retries += 1;
+                state.breaker.failed(Instant::now(), took_long, random());
+            }
+            Tried::GaveUp => state.breaker.given_back(),
+        }
+        drop(state);
+        self.turns.notify_waiters();
+        self.work.notify_one();
+    }
+
+    pub(super) fn end_replay(&self) {
+        self.lock().end_replay();
+        self.turns.notify_waiters();
+        self.work.notify_one();
+    }
+
+    /// Returns whether the store counts as down. When it is time to try it again it does not: whoever
+    /// comes then is the one who finds out.
+    pub(super) fn is_store_down(&self) -> bool {
+        let breaker = &self.lock().breaker;
+        breaker.is_open() && !breaker.could_try(Instant::now())
+    }
+
+    pub(super) fn can_spool(&self) -> bool {
+        self.lock().can_spool(Instant::now())
+    }
+
+    /// Notes what the spool said, and how many bytes it takes.
+    pub(super) fn spooled(&self, bytes: u64, blocked_for: Option<Duration>) {
+        let mut state = self.lock();
+        state.counts.spool_bytes = bytes;
+        state.block_spool(blocked_for.map(|time| Instant::now() + time));
+    }
+
+    /// Changes what is counted beside the queue.
+    pub(super) fn count<T>(&self, change: impl FnOnce(&mut Counts) -> T) -> T {
+        let result = change(&mut self.lock().counts);
+        self.changed.notify_waiters();
+        self.turns.notify_waiters();
+        result
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -198,5 +329,38 @@ impl<R: Record> Queue<R> {
 
     fn lock(&self) -> MutexGuard<'_, State<R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What to do with a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Try to write it, and say how that went.
+    Try,
+    /// Spool it: the store is down, or there is no time left.
+    Spool,
+    /// Leave it: there is no time left, and no spool.
+    GiveUp,
+}
+
+/// How a try to write went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    Answered,
+    Failed { took_long: bool },
+    GaveUp,
+}
+
+/// Waits until `ready` has something; looks again whenever `changed` says so.
+async fn until<T>(changed: &Notify, mut ready: impl FnMut() -> Option<T>) -> T {
+    loop {
+        let changed = changed.notified();
+        tokio::pin!(changed);
+        // Registered before the look, so that no change between the two is missed.
+        changed.as_mut().enable();
+        if let Some(value) = ready() {
+            return value;
+        }
+        changed.await;
     }
 }

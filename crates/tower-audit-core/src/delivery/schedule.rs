@@ -13,8 +13,23 @@ pub(super) struct View {
     pub(super) oldest: Duration,
     /// Batches that are being written.
     pub(super) in_flight: usize,
-    /// Somebody waits for the queue to be empty.
+    /// The replay of the spool writes, or wants to and has its turn.
+    pub(super) is_replaying: bool,
+    /// Somebody waits for what waits.
     pub(super) is_urgent: bool,
+    /// What to do about records for which there is no batch to go with.
+    pub(super) spill: Spill,
+}
+
+/// What to do about records that the store is too slow for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spill {
+    /// They wait.
+    Never,
+    /// They are spooled when the queue is half full or they have waited for too long.
+    WhenSlow { is_half_full: bool },
+    /// They are spooled at once: there is no time left.
+    Always,
 }
 
 /// What the decision is measured against.
@@ -24,6 +39,7 @@ pub(super) struct Limits {
     pub(super) batch_bytes: NonZeroUsize,
     pub(super) in_flight: NonZeroUsize,
     pub(super) linger: Duration,
+    pub(super) spill_after: Duration,
 }
 
 /// What the worker does next.
@@ -31,25 +47,30 @@ pub(super) struct Limits {
 pub(super) enum Decision {
     /// Cut a batch and write it.
     Write,
+    /// Cut a batch and spool it.
+    Spill,
     /// Wait until this many records or a full batch of bytes are there, or this much time passed.
     Wait {
         until_records: usize,
         or_after: Option<Duration>,
     },
-    /// Wait for a batch that is being written.
-    WaitForWrite,
+    /// Wait for a batch that is being written, for this time at most.
+    WaitForWrite { or_after: Option<Duration> },
 }
 
 /// Decides what the worker does next.
 pub(super) fn decide(view: View, limits: Limits) -> Decision {
-    if view.in_flight >= limits.in_flight.get() {
-        return Decision::WaitForWrite;
-    }
     if view.waiting == 0 {
         return Decision::Wait {
             until_records: 1,
             or_after: None,
         };
+    }
+    if view.spill == Spill::Always {
+        return Decision::Spill;
+    }
+    if view.in_flight + usize::from(view.is_replaying) >= limits.in_flight.get() {
+        return while_busy(view, limits);
     }
     let is_full = view.waiting >= limits.batch_records.get()
         || view.waiting_bytes >= limits.batch_bytes.get();
@@ -63,6 +84,19 @@ pub(super) fn decide(view: View, limits: Limits) -> Decision {
     }
 }
 
+/// Decides what to do while no more batches may be written.
+fn while_busy(view: View, limits: Limits) -> Decision {
+    let Spill::WhenSlow { is_half_full } = view.spill else {
+        return Decision::WaitForWrite { or_after: None };
+    };
+    if is_half_full || view.oldest >= limits.spill_after {
+        return Decision::Spill;
+    }
+    Decision::WaitForWrite {
+        or_after: Some(limits.spill_after.saturating_sub(view.oldest)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +106,7 @@ mod tests {
         batch_bytes: NonZeroUsize::new(1_000_000).unwrap(),
         in_flight: NonZeroUsize::new(2).unwrap(),
         linger: Duration::from_millis(200),
+        spill_after: Duration::from_secs(1),
     };
 
     const QUIET: View = View {
@@ -79,7 +114,9 @@ mod tests {
         waiting_bytes: 0,
         oldest: Duration::ZERO,
         in_flight: 0,
+        is_replaying: false,
         is_urgent: false,
+        spill: Spill::Never,
     };
 
     fn check(view: View, expected: Decision) {
@@ -180,14 +217,71 @@ mod tests {
 
     #[test]
     fn no_more_batches_are_under_way_than_allowed() {
+        let busy = View {
+            waiting: 5_000,
+            in_flight: 2,
+            is_urgent: true,
+            ..QUIET
+        };
+        check(busy, Decision::WaitForWrite { or_after: None });
+        let replaying = View {
+            in_flight: 1,
+            is_replaying: true,
+            ..busy
+        };
+        check(replaying, Decision::WaitForWrite { or_after: None });
+    }
+
+    #[test]
+    fn a_replay_is_no_company_to_wait_for() {
+        let view = View {
+            waiting: 1,
+            is_replaying: true,
+            ..QUIET
+        };
+        check(view, Decision::Write);
+    }
+
+    #[test]
+    fn what_a_busy_store_does_not_take_is_spooled_when_it_is_much_or_old() {
+        let busy = View {
+            waiting: 1,
+            in_flight: 2,
+            oldest: Duration::from_millis(400),
+            spill: Spill::WhenSlow {
+                is_half_full: false,
+            },
+            ..QUIET
+        };
+        let or_after = Some(Duration::from_millis(600));
+        check(busy, Decision::WaitForWrite { or_after });
+        let old = View {
+            oldest: LIMITS.spill_after,
+            ..busy
+        };
+        check(old, Decision::Spill);
+        let much = View {
+            spill: Spill::WhenSlow { is_half_full: true },
+            ..busy
+        };
+        check(much, Decision::Spill);
         check(
             View {
-                waiting: 5_000,
-                in_flight: 2,
-                is_urgent: true,
-                ..QUIET
+                in_flight: 0,
+                ..much
             },
-            Decision::WaitForWrite,
+            Decision::Write,
         );
+    }
+
+    #[test]
+    fn when_no_time_is_left_everything_is_spooled() {
+        let view = View {
+            waiting: 1,
+            in_flight: 0,
+            spill: Spill::Always,
+            ..QUIET
+        };
+        check(view, Decision::Spill);
     }
 }

@@ -3,11 +3,16 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 /// What happens to a record that finds the queue full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// It is dropped and counted as [`DropReason::Full`](super::DropReason::Full). Nobody waits.
-    #[default]
+    /// What the store is too slow for goes to the [spool](crate::spool), from when the queue is half
+    /// full: so it becomes full only when the disk is too slow as well, and then the record is
+    /// dropped and counted as [`DropReason::Full`](super::DropReason::Full). Nobody waits. The
+    /// default with a spool, and refused without one.
+    Spill,
+    /// It is dropped and counted as [`DropReason::Full`](super::DropReason::Full). Nobody waits. The
+    /// default without a spool.
     Drop,
     /// Whoever can wait, waits for room, at most this long; then the record is dropped and counted.
     ///
@@ -16,6 +21,21 @@ pub enum Overflow {
     /// lose their record while nothing waits in the queue. What cannot wait - a synchronous call, a
     /// request whose client is gone - is dropped at once.
     Wait(Duration),
+    /// A request that will be recorded for certain is answered 503 before its handler runs. What is
+    /// no request is dropped and counted.
+    Reject,
+}
+
+/// What counts as kept, for those who wait for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Confirm {
+    /// A commit of the store, or, while the store is down, a sync of the [spool](crate::spool). The
+    /// default.
+    #[default]
+    StoreOrSpool,
+    /// A commit of the store only: for machines whose disk may go with them.
+    Store,
 }
 
 /// How the engine behaves. Every value has a default that suits a service of a few thousand events
@@ -25,11 +45,15 @@ pub enum Overflow {
 pub struct DeliverySettings {
     pub(super) capacity: NonZeroUsize,
     pub(super) capacity_bytes: NonZeroUsize,
-    pub(super) overflow: Overflow,
+    overflow: Option<Overflow>,
     pub(super) batch_records: NonZeroUsize,
     pub(super) batch_bytes: NonZeroUsize,
     pub(super) in_flight: NonZeroUsize,
     pub(super) linger: Duration,
+    pub(super) spill_after: Duration,
+    pub(super) confirm: Confirm,
+    pub(super) confirm_timeout: Duration,
+    pub(super) pending_timeout: Duration,
     pub(super) write_timeout: Duration,
     pub(super) retry_first: Duration,
     pub(super) retry_most: Duration,
@@ -43,14 +67,18 @@ impl DeliverySettings {
         Self {
             capacity: CAPACITY,
             capacity_bytes: CAPACITY_BYTES,
-            overflow: Overflow::Drop,
+            overflow: None,
             batch_records: BATCH_RECORDS,
             batch_bytes: BATCH_BYTES,
             in_flight: IN_FLIGHT,
             linger: Duration::from_millis(200),
-            write_timeout: Duration::from_secs(30),
+            spill_after: Duration::from_secs(1),
+            confirm: Confirm::StoreOrSpool,
+            confirm_timeout: Duration::from_secs(5),
+            pending_timeout: Duration::from_secs(3_600),
+            write_timeout: Duration::from_secs(10),
             retry_first: Duration::from_millis(100),
-            retry_most: Duration::from_secs(30),
+            retry_most: Duration::from_secs(5),
             health_timeout: Duration::from_secs(2),
             log_period: Duration::from_secs(30),
         }
@@ -73,9 +101,10 @@ impl DeliverySettings {
         self
     }
 
-    /// Sets what happens to a record that finds the queue full. Defaults to [`Overflow::Drop`].
+    /// Sets what happens to a record that finds the queue full. Defaults to [`Overflow::Spill`] with a
+    /// spool and to [`Overflow::Drop`] without one.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.overflow = overflow;
+        self.overflow = Some(overflow);
         self
     }
 
@@ -106,14 +135,45 @@ impl DeliverySettings {
         self
     }
 
-    /// Sets after how long a write counts as failed and is repeated. Defaults to 30 s.
+    /// Sets after how long a record is spooled, with [`Overflow::Spill`], when as many batches as
+    /// allowed are under way and none of them ends. Defaults to 1 s.
+    pub fn spill_after(mut self, time: Duration) -> Self {
+        self.spill_after = time;
+        self
+    }
+
+    /// Sets what counts as kept for those who wait for it: a request in `Durable` mode, and
+    /// [`record_durable`](super::Delivery::record_durable). Defaults to [`Confirm::StoreOrSpool`].
+    pub fn confirm(mut self, confirm: Confirm) -> Self {
+        self.confirm = confirm;
+        self
+    }
+
+    /// Sets how long they wait. Defaults to 5 s. After that a request whose handler has run is
+    /// answered and counted as [`unconfirmed`](super::Stats::unconfirmed), and one whose handler has
+    /// not run is refused.
+    pub fn confirm_timeout(mut self, time: Duration) -> Self {
+        self.confirm_timeout = time;
+        self
+    }
+
+    /// Sets after how long a pending record that nobody completed becomes an unknown one. Defaults to
+    /// 1 h. Longer than the longest request in `Strict` mode may take: an unknown record is final.
+    pub fn pending_timeout(mut self, time: Duration) -> Self {
+        self.pending_timeout = time;
+        self
+    }
+
+    /// Sets after how long a write counts as failed and is repeated. Defaults to 10 s.
     pub fn write_timeout(mut self, time: Duration) -> Self {
         self.write_timeout = time;
         self
     }
 
-    /// Sets the backoff of repeated writes: the n-th wait is a random time between zero and
-    /// `first * 2^n`, never more than `most`. Defaults to 100 ms and 30 s.
+    /// Sets how long nobody tries to write after one failed: the n-th wait is a random time between
+    /// zero and `first * 2^n`, never more than `most`. Defaults to 100 ms and 5 s. After three
+    /// failures in a row, or one that took [`write_timeout`](Self::write_timeout), the store counts as
+    /// down: records go to the spool, where there is one.
     ///
     /// This is "full jitter" of the AWS Architecture Blog's *Exponential Backoff And Jitter*. While
     /// the worker shuts down no wait is longer than a second.
@@ -133,6 +193,14 @@ impl DeliverySettings {
     pub fn log_period(mut self, time: Duration) -> Self {
         self.log_period = time;
         self
+    }
+
+    pub(super) fn overflow_with(&self, has_spool: bool) -> Overflow {
+        self.overflow.unwrap_or(if has_spool {
+            Overflow::Spill
+        } else {
+            Overflow::Drop
+        })
     }
 }
 

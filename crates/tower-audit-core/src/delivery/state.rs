@@ -1,28 +1,35 @@
-//! What the lock of the queue guards: the records that wait, and every count.
+//! What the lock of the queue guards: the records that wait, every count, and whether the store is
+//! worth a try.
 //!
 //! No IO, no waiting and no clock in here: the time is handed in.
 
-use std::{collections::VecDeque, num::NonZeroUsize};
+use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
 use super::{
-    schedule::{Decision, Limits, View, decide},
-    settings::DeliverySettings,
-    stats::{DropReason, Dropped, Stats},
+    breaker::{Breaker, Turn},
+    counts::Counts,
+    fate::{Fate, Ticket},
+    schedule::{Decision, Limits, Spill, View, decide},
+    settings::{DeliverySettings, Overflow},
+    stats::{DropReason, Stats},
 };
 
 /// What the lock of the queue guards. Whoever moves a record from one count to another does both in
 /// one call.
 pub(super) struct State<R> {
-    capacity: NonZeroUsize,
-    capacity_bytes: NonZeroUsize,
+    room: Room,
     limits: Limits,
     waiting: VecDeque<Waiting<R>>,
     waiting_bytes: usize,
+    /// How many of them somebody waits for.
+    awaited: usize,
     /// The number of the first waiting record; records are numbered as they enter.
     head: u64,
     under_way: Vec<UnderWay>,
+    /// Records whose batch was given up unsettled, for [`finish`](Self::finish).
+    returned: Vec<Left<R>>,
     reserved: usize,
     reserved_bytes: usize,
     /// Records below this number are waited for.
@@ -31,77 +38,143 @@ pub(super) struct State<R> {
     wake_at: usize,
     /// The last record that came found no room.
     is_refusing: bool,
-    is_closed: bool,
-    is_finished: bool,
-    accepted: u64,
-    written: u64,
-    dropped: Dropped,
-    batches: u64,
-    retries: u64,
+    /// How far the shutdown has come.
+    phase: Phase,
+    pub(super) breaker: Breaker,
+    pub(super) spool: SpoolState,
+    replay: Replay,
+    /// Pending records are looked after.
+    pub(super) is_reaping: bool,
+    pub(super) counts: Counts,
+}
+
+/// The bounds.
+struct Room {
+    records: usize,
+    bytes: usize,
+}
+
+/// How far the shutdown has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Records are taken.
+    Open,
+    /// No more are taken; what waits is still written.
+    Closed,
+    /// There is no time left to write: what waits goes to the spool.
+    GivingUp,
+    /// There is no time left at all.
+    CutOff,
+    /// The worker has ended.
+    Finished,
+}
+
+/// Whether the spool takes records.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SpoolState {
+    pub(super) is_there: bool,
+    /// Records that find no room in a batch go there too.
+    is_overflow: bool,
+    /// It took no records the last time, and is not asked before then.
+    blocked_until: Option<Instant>,
+}
+
+/// Whether the replay of the spool takes one of the places of the batches under way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Replay {
+    wants: bool,
+    is_writing: bool,
+    /// The last place went to it.
+    was_last: bool,
 }
 
 struct Waiting<R> {
     record: Box<R>,
     bytes: usize,
     since: Instant,
+    ticket: Option<Ticket>,
 }
 
-/// A batch that is being written.
+/// A batch that has left the queue.
 struct UnderWay {
     first: u64,
     records: usize,
     bytes: usize,
+    /// It goes to the spool, and takes no place from those that are written.
+    is_spill: bool,
 }
 
 /// Records that left the queue together, and the number of the first.
 pub(super) struct Cut<R> {
     pub(super) first: u64,
-    pub(super) records: Vec<Box<R>>,
+    pub(super) is_spill: bool,
+    pub(super) records: Vec<(Box<R>, Option<Ticket>)>,
 }
 
+/// A record that nobody has settled, and who waits for it.
+pub(super) type Left<R> = (R, Option<Ticket>);
+
 impl<R> State<R> {
-    pub(super) fn new(settings: &DeliverySettings) -> Self {
+    pub(super) fn new(settings: &DeliverySettings, has_spool: bool) -> Self {
         let limits = Limits {
             batch_records: settings.batch_records,
             batch_bytes: settings.batch_bytes,
             in_flight: settings.in_flight,
             linger: settings.linger,
+            spill_after: settings.spill_after,
         };
         Self {
-            capacity: settings.capacity,
-            capacity_bytes: settings.capacity_bytes,
+            room: Room {
+                records: settings.capacity.get(),
+                bytes: settings.capacity_bytes.get(),
+            },
             limits,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            awaited: 0,
             head: 0,
             under_way: Vec::new(),
+            returned: Vec::new(),
             reserved: 0,
             reserved_bytes: 0,
             flush_to: 0,
             wake_at: 1,
             is_refusing: false,
-            is_closed: false,
-            is_finished: false,
-            accepted: 0,
-            written: 0,
-            dropped: Dropped::default(),
-            batches: 0,
-            retries: 0,
+            phase: Phase::Open,
+            breaker: Breaker::new(settings.retry_first, settings.retry_most),
+            spool: SpoolState {
+                is_there: has_spool,
+                is_overflow: has_spool && settings.overflow_with(has_spool) == Overflow::Spill,
+                blocked_until: None,
+            },
+            replay: Replay::default(),
+            is_reaping: false,
+            counts: Counts::default(),
         }
     }
 
     /// Takes a record in; returns whether the worker has to be told.
-    pub(super) fn enter(&mut self, record: Box<R>, bytes: usize, now: Instant) -> bool {
-        self.accepted += 1;
+    pub(super) fn enter(
+        &mut self,
+        record: Box<R>,
+        bytes: usize,
+        ticket: Option<Ticket>,
+        now: Instant,
+    ) -> bool {
+        self.counts.accepted += 1;
         self.is_refusing = false;
         self.waiting_bytes += bytes;
+        let is_awaited = ticket.is_some();
+        self.awaited += usize::from(is_awaited);
         self.waiting.push_back(Waiting {
             record,
             bytes,
             since: now,
+            ticket,
         });
         let is_batch = self.waiting_bytes >= self.limits.batch_bytes.get();
-        let wakes = self.wake_at < usize::MAX && (is_batch || self.waiting.len() >= self.wake_at);
+        let is_due = is_batch || is_awaited || self.waiting.len() >= self.wake_at;
+        let wakes = self.wake_at < usize::MAX && is_due;
         if wakes {
             // Once is enough: the worker says anew what it waits for.
             self.wake_at = usize::MAX;
@@ -111,16 +184,16 @@ impl<R> State<R> {
 
     /// Counts a record that is not taken in.
     pub(super) fn refuse(&mut self, reason: DropReason) {
-        self.accepted += 1;
+        self.counts.accepted += 1;
         self.is_refusing |= reason == DropReason::Full;
-        self.dropped.add(reason, 1);
+        self.counts.add(Fate::Dropped(reason), 1);
     }
 
     /// Reserves room for a record; returns whether there was some. A closed queue has room for
     /// everything: it is dropped when it comes, not waited for.
     pub(super) fn reserve(&mut self, bytes: usize) -> bool {
         let has_room =
-            self.is_closed || self.has_room_beside(self.reserved, self.reserved_bytes, bytes);
+            self.is_closed() || self.has_room_beside(self.reserved, self.reserved_bytes, bytes);
         if has_room {
             self.reserved += 1;
             self.reserved_bytes += bytes;
@@ -138,12 +211,18 @@ impl<R> State<R> {
         match decide(self.view(now), self.limits) {
             Decision::Write => {
                 self.wake_at = usize::MAX;
-                Ok(self.cut())
+                self.replay.was_last = false;
+                Ok(self.cut(false))
+            }
+            Decision::Spill => {
+                self.wake_at = usize::MAX;
+                Ok(self.cut(true))
             }
             wait => {
                 self.wake_at = match wait {
                     Decision::Wait { until_records, .. } => until_records,
-                    Decision::Write | Decision::WaitForWrite => usize::MAX,
+                    Decision::WaitForWrite { or_after: Some(_) } => self.room.records / 2,
+                    Decision::Write | Decision::Spill | Decision::WaitForWrite { .. } => usize::MAX,
                 };
                 Err(wait)
             }
@@ -151,7 +230,7 @@ impl<R> State<R> {
     }
 
     /// Takes the oldest records, as many as a batch may hold and at least one.
-    fn cut(&mut self) -> Cut<R> {
+    fn cut(&mut self, is_spill: bool) -> Cut<R> {
         let (mut records, mut bytes) = (0, 0);
         for waiting in self.waiting.iter().take(self.limits.batch_records.get()) {
             if records > 0 && bytes + waiting.bytes > self.limits.batch_bytes.get() {
@@ -159,6 +238,7 @@ impl<R> State<R> {
             }
             records += 1;
             bytes += waiting.bytes;
+            self.awaited -= usize::from(waiting.ticket.is_some());
         }
         let first = self.head;
         self.head += count(records);
@@ -167,39 +247,35 @@ impl<R> State<R> {
             first,
             records,
             bytes,
+            is_spill,
         });
+        let records = self.waiting.drain(..records);
         Cut {
             first,
-            records: self
-                .waiting
-                .drain(..records)
-                .map(|waiting| waiting.record)
+            is_spill,
+            records: records
+                .map(|waiting| (waiting.record, waiting.ticket))
                 .collect(),
         }
     }
 
-    /// Settles some records of the batch that begins at number `first`: written, or dropped for a
-    /// reason.
-    pub(super) fn settle(&mut self, first: u64, records: usize, dropped: Option<DropReason>) {
+    /// Settles some records of the batch that begins at number `first`.
+    pub(super) fn settle(&mut self, first: u64, records: usize, fate: Fate) {
         let Some(index) = self.under_way.iter().position(|batch| batch.first == first) else {
             return;
         };
         self.under_way[index].records -= records;
-        match dropped {
-            Some(reason) => self.dropped.add(reason, count(records)),
-            None => {
-                self.written += count(records);
-                self.batches += 1;
-            }
-        }
+        self.counts.add(fate, count(records));
         self.is_refusing = false;
         if self.under_way[index].records == 0 {
             self.under_way.swap_remove(index);
         }
     }
 
-    pub(super) fn count_retry(&mut self) {
-        self.retries += 1;
+    /// Takes back the unsettled records of a batch that nobody works on any more.
+    pub(super) fn put_back(&mut self, first: u64, left: impl Iterator<Item = Left<R>>) {
+        self.under_way.retain(|batch| batch.first != first);
+        self.returned.extend(left);
     }
 
     /// Asks for what waits to be written without delay; returns the number below which everything
@@ -210,42 +286,60 @@ impl<R> State<R> {
         target
     }
 
-    pub(super) fn close(&mut self) {
-        self.is_closed = true;
+    pub(super) fn enter_phase(&mut self, phase: Phase, now: Instant) {
+        self.phase = self.phase.max(phase);
+        self.breaker.close(now);
     }
 
-    /// Gives up what waits: nobody is left to write it.
-    pub(super) fn finish(&mut self) -> VecDeque<impl Sized + use<R>> {
-        self.is_closed = true;
-        self.is_finished = true;
-        let left = std::mem::take(&mut self.waiting);
+    /// Takes everything that is left: nobody will write it. It still counts as queued, until
+    /// [`settle_left`](Self::settle_left).
+    pub(super) fn take_left(&mut self) -> Vec<Left<R>> {
+        self.phase = self.phase.max(Phase::Closed);
+        let waiting = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        self.head += count(left.len());
-        self.dropped.add(DropReason::Abandoned, count(left.len()));
+        self.awaited = 0;
+        let mut left = std::mem::take(&mut self.returned);
+        left.extend(
+            waiting
+                .into_iter()
+                .map(|waiting| (*waiting.record, waiting.ticket)),
+        );
+        self.under_way.push(UnderWay {
+            first: self.head,
+            records: left.len(),
+            bytes: 0,
+            is_spill: true,
+        });
         left
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.is_closed
+    /// Settles some of what was left.
+    pub(super) fn settle_left(&mut self, records: usize, fate: Fate) {
+        self.settle(self.head, records, fate);
     }
 
-    pub(super) fn is_finished(&self) -> bool {
-        self.is_finished
+    pub(super) fn finish(&mut self) {
+        self.under_way.clear();
+        self.phase = Phase::Finished;
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.phase > Phase::Open
     }
 
     /// Returns `true` if nothing waits, is under way or will come.
     pub(super) fn is_done(&self) -> bool {
-        self.is_closed && self.waiting.is_empty() && self.under_way.is_empty()
+        self.is_closed() && self.waiting.is_empty() && self.under_way.is_empty()
     }
 
     /// Returns whether everything below this number is settled.
     pub(super) fn is_settled(&self, target: u64) -> bool {
-        self.under_way
-            .iter()
-            .map(|batch| batch.first)
-            .min()
-            .unwrap_or(self.head)
-            >= target
+        let oldest = self.under_way.iter().map(|batch| batch.first).min();
+        self.phase == Phase::Finished || oldest.unwrap_or(self.head) >= target
     }
 
     /// Returns whether a record of this size may enter. One that is larger than the whole queue may,
@@ -258,10 +352,10 @@ impl<R> State<R> {
     }
 
     fn has_room_beside(&self, reserved: usize, reserved_bytes: usize, bytes: usize) -> bool {
-        let records = self.waiting.len() + self.writing() + reserved;
+        let records = self.waiting.len() + self.held() + reserved;
         let held_bytes = self.held_bytes() + reserved_bytes;
-        records < self.capacity.get()
-            && (records == 0 || held_bytes.saturating_add(bytes) <= self.capacity_bytes.get())
+        records < self.room.records
+            && (records == 0 || held_bytes.saturating_add(bytes) <= self.room.bytes)
     }
 
     /// Returns whether records are being lost for want of room.
@@ -269,49 +363,106 @@ impl<R> State<R> {
         self.is_refusing || !self.has_room(1)
     }
 
-    pub(super) fn dropped(&self) -> Dropped {
-        self.dropped
+    /// Says whether the replay may write now; it then has a place until
+    /// [`end_replay`](Self::end_replay).
+    pub(super) fn turn_for_replay(&mut self, now: Instant) -> Turn {
+        // What is spooled is safe: a shutdown has better things to write.
+        self.replay.wants = !self.is_closed();
+        if self.is_closed()
+            || self.writing() >= self.limits.in_flight.get()
+            || !self.is_turn_of_replay()
+        {
+            return Turn::Wait(None);
+        }
+        let turn = self.breaker.turn(now);
+        if turn == Turn::Try {
+            self.replay.is_writing = true;
+            self.replay.was_last = true;
+        }
+        turn
+    }
+
+    pub(super) fn end_replay(&mut self) {
+        self.replay.is_writing = false;
+        self.replay.wants = false;
+    }
+
+    /// With one place for both, new records and the replay take turns.
+    fn is_turn_of_replay(&self) -> bool {
+        self.limits.in_flight.get() > 1 || !self.replay.was_last || self.waiting.is_empty()
+    }
+
+    /// Returns whether the spool can be asked to take records.
+    pub(super) fn can_spool(&self, now: Instant) -> bool {
+        self.spool.is_there && self.spool.blocked_until.is_none_or(|until| until <= now)
+    }
+
+    /// Notes what the spool said: `Some` until when it is not asked again.
+    pub(super) fn block_spool(&mut self, until: Option<Instant>) {
+        self.counts.spool_refused += u64::from(until.is_some());
+        self.spool.blocked_until = until;
     }
 
     pub(super) fn stats(&self, now: Instant) -> Stats {
         let oldest = self.waiting.front();
         Stats {
-            accepted: self.accepted,
-            written: self.written,
-            queued: count(self.waiting.len() + self.writing()),
-            dropped: self.dropped,
+            queued: count(self.waiting.len() + self.held()),
             queued_bytes: count(self.held_bytes()),
             in_flight: count(self.under_way.len()),
-            batches: self.batches,
-            retries: self.retries,
             oldest_queued: oldest.map(|oldest| now.saturating_duration_since(oldest.since)),
+            ..self.counts.stats()
         }
     }
 
-    fn writing(&self) -> usize {
-        self.under_way.iter().map(|batch| batch.records).sum()
+    /// Records that have left the queue and are not settled.
+    fn held(&self) -> usize {
+        let under_way: usize = self.under_way.iter().map(|batch| batch.records).sum();
+        under_way + self.returned.len()
     }
 
     fn held_bytes(&self) -> usize {
-        self.waiting_bytes
-            + self
-                .under_way
-                .iter()
-                .map(|batch| batch.bytes)
-                .sum::<usize>()
+        let under_way = self.under_way.iter().map(|batch| batch.bytes);
+        self.waiting_bytes + under_way.sum::<usize>()
+    }
+
+    /// Batches that are being written to the store.
+    fn writing(&self) -> usize {
+        self.under_way
+            .iter()
+            .filter(|batch| !batch.is_spill)
+            .count()
     }
 
     fn view(&self, now: Instant) -> View {
         let oldest = self.waiting.front();
+        let is_spilling = self.under_way.iter().any(|batch| batch.is_spill);
+        let spill = if !self.can_spool(now) || is_spilling {
+            Spill::Never
+        } else if self.phase >= Phase::GivingUp {
+            Spill::Always
+        } else if self.spool.is_overflow {
+            Spill::WhenSlow {
+                is_half_full: self.is_half_full(),
+            }
+        } else {
+            Spill::Never
+        };
+        let wants = self.replay.wants && !self.replay.was_last && self.breaker.could_try(now);
         View {
             waiting: self.waiting.len(),
             waiting_bytes: self.waiting_bytes,
             oldest: oldest
                 .map(|oldest| now.saturating_duration_since(oldest.since))
                 .unwrap_or_default(),
-            in_flight: self.under_way.len(),
-            is_urgent: self.is_closed || self.flush_to > self.head,
+            in_flight: self.writing(),
+            is_replaying: self.replay.is_writing || wants,
+            is_urgent: self.is_closed() || self.awaited > 0 || self.flush_to > self.head,
+            spill,
         }
+    }
+
+    fn is_half_full(&self) -> bool {
+        self.waiting.len() * 2 >= self.room.records || self.waiting_bytes * 2 >= self.room.bytes
     }
 }
 

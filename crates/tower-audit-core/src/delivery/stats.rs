@@ -10,15 +10,25 @@ pub enum DropReason {
     Full,
     /// It came after the shutdown.
     Closed,
-    /// The store refused this very record.
+    /// The store refused this very record, and there was no room among the
+    /// [dead letters](crate::dead_letters).
     Rejected,
-    /// It was still queued when the deadline of the shutdown passed, or when the runtime ended.
+    /// It was still queued when the deadline of the shutdown passed, or when the runtime ended, and
+    /// there was no spool that could take it.
     Abandoned,
+    /// It was spooled and could not be read back. Its file is kept in the quarantine of the spool.
+    Damaged,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Full, Self::Closed, Self::Rejected, Self::Abandoned];
+    pub const ALL: [Self; 5] = [
+        Self::Full,
+        Self::Closed,
+        Self::Rejected,
+        Self::Abandoned,
+        Self::Damaged,
+    ];
 
     /// Returns the reason as one word.
     #[must_use]
@@ -28,6 +38,7 @@ impl DropReason {
             Self::Closed => "closed",
             Self::Rejected => "rejected",
             Self::Abandoned => "abandoned",
+            Self::Damaged => "damaged",
         }
     }
 
@@ -95,7 +106,10 @@ impl fmt::Display for Dropped {
 }
 
 /// What was counted since the engine started. At every moment
-/// `accepted = written + queued + dropped.total()`.
+/// `accepted = written + queued + spooled + dead_lettered + dropped.total()`.
+///
+/// What another process left in the spool is accepted when it is taken over. A request in `Strict`
+/// mode hands over two records: its intent and its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -105,16 +119,31 @@ pub struct Stats {
     pub written: u64,
     /// Records that wait or are being written.
     pub queued: u64,
+    /// Records that are in the [spool](crate::spool), on disk.
+    pub spooled: u64,
+    /// Records that the store refused and that are among the [dead letters](crate::dead_letters).
+    pub dead_lettered: u64,
     /// Records that were given up, by reason.
     pub dropped: Dropped,
     /// Bytes that the queued records take, roughly.
     pub queued_bytes: u64,
+    /// Bytes that the spool takes on disk.
+    pub spooled_bytes: u64,
     /// Batches that are being written.
     pub in_flight: u64,
     /// Writes that the store has confirmed.
     pub batches: u64,
     /// Writes that failed and were or will be repeated.
     pub retries: u64,
+    /// Batches that the spool could not take: it was full, or its disk was. They stayed in the queue.
+    pub spool_refused: u64,
+    /// Requests that were answered although nobody could say that their record is kept: see
+    /// [`Delivery::record_durable`](super::Delivery::record_durable).
+    pub unconfirmed: u64,
+    /// Requests that were refused because their record could not be kept. Their handler never ran.
+    pub refused: u64,
+    /// Pending records that nobody completed and that were turned into unknown ones.
+    pub reaped: u64,
     /// How long the oldest waiting record has been waiting.
     pub oldest_queued: Option<Duration>,
 }
@@ -125,12 +154,15 @@ impl fmt::Display for Stats {
             accepted,
             written,
             queued,
+            spooled,
+            dead_lettered,
             dropped,
             ..
         } = self;
         write!(
             f,
-            "accepted {accepted}, written {written}, queued {queued}, dropped {dropped}"
+            "accepted {accepted}, written {written}, queued {queued}, spooled {spooled}, \
+             dead-lettered {dead_lettered}, dropped {dropped}"
         )
     }
 }
@@ -139,9 +171,9 @@ impl fmt::Display for Stats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// All counts since the start.
+    /// All counts since the start. What is `spooled` is on disk, and written after the next start.
     pub stats: Stats,
-    /// How many records the deadline cut off. They are counted as
+    /// How many records the deadline cut off and no spool could take. They are counted as
     /// [`DropReason::Abandoned`]; one whose batch was under way may have reached the store.
     pub left: u64,
 }
@@ -151,12 +183,15 @@ impl fmt::Display for ShutdownReport {
         let Stats {
             accepted,
             written,
+            spooled,
+            dead_lettered,
             dropped,
             ..
         } = self.stats;
         write!(
             f,
-            "accepted {accepted}, written {written}, dropped {dropped}, left {}",
+            "accepted {accepted}, written {written}, spooled {spooled}, dead-lettered {dead_lettered}, \
+             dropped {dropped}, left {}",
             self.left
         )
     }

@@ -1,7 +1,8 @@
 //! What is wrong with the store: said in the log once a period, and to whoever asks for the health.
 
 use std::{
-    fmt,
+    error::Error,
+    fmt, io,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -9,7 +10,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::{health::HealthReason, log::Once};
-use crate::store::StoreError;
+use crate::{
+    spool::{Adopted, Sealed},
+    store::StoreError,
+};
 
 /// What is wrong with the store.
 pub(super) struct Trouble {
@@ -23,6 +27,10 @@ struct State {
     down: Option<HealthReason>,
     down_log: Once,
     rejected_log: Once,
+    /// The spool took no records the last time.
+    is_spool_down: bool,
+    spool_log: Once,
+    reap_log: Once,
 }
 
 impl Trouble {
@@ -36,6 +44,11 @@ impl Trouble {
     /// Returns why the last write failed, if it did.
     pub(super) fn reason(&self) -> Option<HealthReason> {
         self.lock().down.clone()
+    }
+
+    /// Returns whether the spool refused the last records.
+    pub(super) fn is_spool_down(&self) -> bool {
+        self.lock().is_spool_down
     }
 
     /// Notes that a write failed and will be repeated.
@@ -67,19 +80,100 @@ impl Trouble {
         tracing::info!("the audit store takes events again");
     }
 
-    /// Notes that the store refused a record, which is dropped.
-    pub(super) fn rejected(&self, id: impl fmt::Display, error: &StoreError) {
+    /// Notes that the store refused a record, and whether it is among the dead letters.
+    pub(super) fn rejected(
+        &self,
+        id: impl fmt::Display,
+        error: &StoreError,
+        buried: &io::Result<bool>,
+    ) {
         let due = self
             .lock()
             .rejected_log
             .due(Instant::now(), self.log_period);
-        if let Some(held_back) = due {
-            tracing::error!(
+        let Some(held_back) = due else { return };
+        let error = Chain(error);
+        match buried {
+            Ok(true) => tracing::error!(
                 event.id = %id,
-                error = %Chain(error),
+                %error,
+                held_back,
+                "the audit store refused an event, which is among the dead letters now"
+            ),
+            Ok(false) => tracing::error!(
+                event.id = %id,
+                %error,
                 held_back,
                 "the audit store refused an event, which is dropped"
+            ),
+            Err(letters) => tracing::error!(
+                event.id = %id,
+                %error,
+                dead_letters.error = %Chain(letters),
+                held_back,
+                "the audit store refused an event, which is dropped: the dead letters take no more"
+            ),
+        }
+    }
+
+    /// Notes that the spool could not do what it was asked.
+    pub(super) fn spool_down(&self, error: &io::Error) {
+        let mut state = self.lock();
+        state.is_spool_down = true;
+        let due = state.spool_log.due(Instant::now(), self.log_period);
+        drop(state);
+        if let Some(held_back) = due {
+            tracing::error!(
+                error = %Chain(error),
+                held_back,
+                "the audit spool cannot be used and will be tried again"
             );
+        }
+    }
+
+    /// Notes that the spool took records.
+    pub(super) fn spool_up(&self) {
+        let mut state = self.lock();
+        if !std::mem::take(&mut state.is_spool_down) {
+            return;
+        }
+        state.spool_log = Once::default();
+        drop(state);
+        tracing::info!("the audit spool takes events again");
+    }
+
+    /// Notes what was taken over from other processes.
+    pub(super) fn adopted(&self, adopted: Adopted) {
+        if adopted.records > 0 {
+            tracing::info!(
+                records = adopted.records,
+                "audit events of an ended process were found in the spool and will be written"
+            );
+        }
+        if adopted.damaged > 0 {
+            tracing::error!(
+                damaged = adopted.damaged,
+                "audit events of an ended process are damaged and lost; their files go to quarantine"
+            );
+        }
+    }
+
+    /// Notes that a segment was read to its end.
+    pub(super) fn replayed(&self, segment: &Sealed, lost: u64) {
+        if lost > 0 {
+            tracing::error!(
+                segment = %segment.path().display(),
+                lost,
+                "spooled audit events could not be read back; their file goes to quarantine"
+            );
+        }
+    }
+
+    /// Notes that pending records could not be looked for.
+    pub(super) fn not_reaped(&self, error: &StoreError) {
+        let due = self.lock().reap_log.due(Instant::now(), self.log_period);
+        if due.is_some() {
+            tracing::warn!(error = %Chain(error), "pending audit events could not be looked for");
         }
     }
 
@@ -89,12 +183,12 @@ impl Trouble {
 }
 
 /// Shows an error with all its causes in one line.
-struct Chain<'a>(&'a StoreError);
+pub(super) struct Chain<'a>(pub(super) &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
-        let mut source = std::error::Error::source(self.0);
+        let mut source = self.0.source();
         while let Some(cause) = source {
             write!(f, ": {cause}")?;
             source = cause.source();

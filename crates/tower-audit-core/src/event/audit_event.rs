@@ -4,7 +4,9 @@ use std::{net::IpAddr, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use super::{Action, Actor, AuditEventBuilder, EventId, Metadata, Outcome, Target, Text};
+use super::{
+    Action, Actor, ActorKind, AuditEventBuilder, EventId, Metadata, Outcome, Target, Text,
+};
 
 /// One thing that somebody did, and how it ended.
 ///
@@ -33,6 +35,7 @@ pub struct AuditEvent {
     pub(super) tenant_id: Option<Text>,
     pub(super) service: Option<Text>,
     pub(super) recorded_at: Option<DateTime<Utc>>,
+    pub(super) completes_pending: bool,
 }
 
 fn text(text: &Option<Text>) -> Option<&str> {
@@ -59,6 +62,59 @@ impl AuditEvent {
     pub(crate) fn recorded(mut self, time: DateTime<Utc>) -> Self {
         self.recorded_at = Some(time);
         self
+    }
+
+    /// Returns the same event as the end of a pending one of its id, whose place it takes in the
+    /// store. If there is none, it is written like any other.
+    ///
+    /// What was known when the pending one was written stays: when, from where, and who, unless that
+    /// was anonymous.
+    #[must_use]
+    pub fn completing(mut self) -> Self {
+        self.completes_pending = true;
+        self
+    }
+
+    /// Returns the same event with another outcome.
+    #[must_use]
+    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// Returns the same event as a store keeps it.
+    #[must_use]
+    pub(crate) fn kept(mut self) -> Self {
+        self.completes_pending = false;
+        self
+    }
+
+    /// Returns the same event as it takes the place of a pending one, of which stays what the
+    /// database would not let go of either.
+    #[must_use]
+    pub(crate) fn in_place_of(mut self, pending: &Self) -> Self {
+        let who = |actor: &Actor| (actor.kind(), actor.id().to_owned());
+        let is_known = pending.actor.kind() != ActorKind::Anonymous;
+        if is_known && who(&pending.actor) != who(&self.actor) {
+            self.actor = pending.actor.clone();
+        }
+        self.created_at = pending.created_at;
+        self.recorded_at = pending.recorded_at;
+        self.ip_address = pending.ip_address;
+        self.peer_address = pending.peer_address;
+        self.user_agent.clone_from(&pending.user_agent);
+        self.method.clone_from(&pending.method);
+        self.path.clone_from(&pending.path);
+        self.trace_id.clone_from(&pending.trace_id);
+        self.service.clone_from(&pending.service);
+        self.kept()
+    }
+
+    /// Returns whether it is the end of a pending event: see [`completing`](Self::completing). An
+    /// event that was read from a store is none.
+    #[must_use]
+    pub fn is_completion(&self) -> bool {
+        self.completes_pending
     }
 
     /// Returns the identity.

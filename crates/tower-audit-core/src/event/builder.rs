@@ -42,6 +42,7 @@ impl AuditEventBuilder {
             tenant_id: None,
             service: None,
             recorded_at: None,
+            completes_pending: false,
         };
         Self { id: None, event }
     }

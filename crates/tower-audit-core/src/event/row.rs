@@ -65,6 +65,9 @@ struct Row<'a> {
     service: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     recorded_at: Option<DateTime<Utc>>,
+    /// No column: the event is on its way, and ends a pending one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    completes_pending: bool,
 }
 
 impl<'a> From<&'a AuditEvent> for Row<'a> {
@@ -101,6 +104,7 @@ impl<'a> From<&'a AuditEvent> for Row<'a> {
             peer_address: event.peer_address(),
             service: text(event.service()),
             recorded_at: event.recorded_at(),
+            completes_pending: event.is_completion(),
         }
     }
 }
@@ -113,7 +117,7 @@ impl From<Row<'_>> for AuditEvent {
             .maybe(text(row.auth_method), Actor::auth_method)
             .maybe(text(row.credential_id), Actor::credential_id)
             .maybe(text(row.on_behalf_of), Actor::on_behalf_of);
-        Self::builder(
+        let event = Self::builder(
             actor,
             row.action,
             Target::new(row.target_type, row.target_id),
@@ -139,7 +143,12 @@ impl From<Row<'_>> for AuditEvent {
         .maybe(text(row.trace_id), Builder::trace_id)
         .maybe(text(row.tenant_id), Builder::tenant_id)
         .maybe(text(row.service), Builder::service)
-        .build()
+        .build();
+        if row.completes_pending {
+            event.completing()
+        } else {
+            event
+        }
     }
 }
 

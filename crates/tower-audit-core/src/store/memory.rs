@@ -1,7 +1,7 @@
 //! A store in memory.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -10,7 +10,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use tokio::sync::Notify;
 
 use super::{Cursor, EventReader, EventWriter, Filter, Page, PageSize, StoreError};
-use crate::event::{AuditEvent, EventId};
+use crate::event::{AuditEvent, EventId, Outcome};
 
 /// A store in memory, for tests and for trying things out. Clones share the events.
 ///
@@ -127,6 +127,22 @@ impl EventWriter for MemoryStore {
     async fn check(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    async fn reap(&self, created_before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let mut rows = self.rows();
+        let old = rows
+            .by_position
+            .iter_mut()
+            .take_while(|((time, _), _)| *time < created_before);
+        let mut reaped = 0;
+        for (_, event) in old.filter(|(_, event)| event.outcome() == Outcome::Pending) {
+            *event = event.clone().with_outcome(Outcome::Unknown);
+            reaped += 1;
+        }
+        drop(rows);
+        self.shared.changed.notify_waiters();
+        Ok(reaped)
+    }
 }
 
 impl EventReader for MemoryStore {
@@ -168,9 +184,19 @@ impl EventReader for MemoryStore {
 impl Rows {
     fn insert(&mut self, event: AuditEvent) {
         let position = (event.created_at(), event.id());
-        if let std::collections::hash_map::Entry::Vacant(entry) = self.by_id.entry(event.id()) {
-            entry.insert(position);
-            self.by_position.insert(position, event);
+        match self.by_id.entry(event.id()) {
+            Entry::Vacant(entry) => {
+                entry.insert(position);
+                self.by_position.insert(position, event.kept());
+            }
+            Entry::Occupied(entry) if event.is_completion() => {
+                if let Some(row) = self.by_position.get_mut(entry.get())
+                    && row.outcome() == Outcome::Pending
+                {
+                    *row = event.in_place_of(row);
+                }
+            }
+            Entry::Occupied(_) => {}
         }
     }
 }

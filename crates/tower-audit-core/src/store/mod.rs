@@ -9,6 +9,7 @@
 //! A writer that prints:
 //!
 //! ```
+//! use chrono::{DateTime, Utc};
 //! use tower_audit_core::{AuditEvent, EventWriter, StoreError};
 //!
 //! struct Printer;
@@ -23,6 +24,10 @@
 //!
 //!     async fn check(&self) -> Result<(), StoreError> {
 //!         Ok(())
+//!     }
+//!
+//!     async fn reap(&self, _created_before: DateTime<Utc>) -> Result<u64, StoreError> {
+//!         Ok(0) // nothing printed is pending
 //!     }
 //! }
 //! ```

@@ -1,5 +1,7 @@
 //! The trait of whoever keeps events.
 
+use chrono::{DateTime, Utc};
+
 use super::StoreError;
 use crate::event::AuditEvent;
 
@@ -22,6 +24,9 @@ use crate::event::AuditEvent;
 pub trait EventWriter<R = AuditEvent>: Send + Sync + 'static {
     /// Writes the whole batch or none of it. The batch is never empty.
     ///
+    /// A record whose id is there already is left as it is, with one exception: an event that
+    /// [completes](AuditEvent::is_completion) another one takes the place of a pending one of its id.
+    ///
     /// # Errors
     ///
     /// Returns [`StoreError::Unavailable`] or [`StoreError::NotReady`] if repeating the call may
@@ -35,4 +40,19 @@ pub trait EventWriter<R = AuditEvent>: Send + Sync + 'static {
     ///
     /// Returns what `append` would return.
     fn check(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Turns records that are pending since before `created_before` into unknown ones, and returns
+    /// how many: as many as are done well in one go. It is called again until none is left.
+    ///
+    /// It is called only where pending records are made, from every replica of a service; one of them
+    /// at a time is enough. A store that keeps no state of its own, as one that prints, has nothing to
+    /// do and returns 0.
+    ///
+    /// # Errors
+    ///
+    /// Returns what `append` would return.
+    fn reap(
+        &self,
+        created_before: DateTime<Utc>,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }

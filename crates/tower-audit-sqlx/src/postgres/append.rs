@@ -1,9 +1,9 @@
 //! Writes a batch as arrays: one statement, one round trip.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, Postgres, query::Query};
+use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, Postgres, query::Query};
 use tower_audit_core::{AuditEvent, EventWriter, StoreError};
 use uuid::Uuid;
 
@@ -11,18 +11,16 @@ use super::{
     PgStore,
     error::{PRIVILEGE_HINT, store_error},
 };
+use crate::record_in::RecordIn;
 
 impl EventWriter for PgStore {
     async fn append(&self, batch: &[AuditEvent]) -> Result<(), StoreError> {
-        let columns = Columns::of(batch);
-        // The text is made of constants and validated identifiers.
-        let insert = sqlx::query(AssertSqlSafe(self.sql.insert.clone()));
-        columns
-            .bind(insert)
-            .execute(&self.pool)
+        if batch.iter().any(AuditEvent::is_completion) {
+            return self.append_and_complete(batch).await.map_err(store_error);
+        }
+        insert(&self.pool, &self.sql.insert, batch.iter())
             .await
-            .map_err(store_error)?;
-        Ok(())
+            .map_err(store_error)
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -38,6 +36,48 @@ impl EventWriter for PgStore {
             source: Box::new(MayNotInsert),
         })
     }
+
+    async fn reap(&self, created_before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let reap = sqlx::query(AssertSqlSafe(self.sql.reap.clone())).bind(created_before);
+        let done = reap.execute(&self.pool).await.map_err(store_error)?;
+        Ok(done.rows_affected())
+    }
+}
+
+impl PgStore {
+    /// Inserts what is not there, and then completes what was pending. In this order: the insert waits
+    /// for one of the same id that another connection is about to commit, and the update sees it.
+    async fn append_and_complete(&self, batch: &[AuditEvent]) -> sqlx::Result<()> {
+        let completions = batch.iter().filter(|event| event.is_completion());
+        let mut tx = self.pool.begin().await?;
+        insert(&mut *tx, &self.sql.insert, batch.iter()).await?;
+        insert(&mut *tx, &self.sql.complete, completions).await?;
+        tx.commit().await
+    }
+}
+
+impl RecordIn<PgConnection> for PgStore {
+    async fn record_in(
+        &self,
+        connection: &mut PgConnection,
+        event: AuditEvent,
+    ) -> Result<(), StoreError> {
+        insert(connection, &self.sql.insert, std::iter::once(&event))
+            .await
+            .map_err(store_error)
+    }
+}
+
+/// Runs a statement that takes the columns of these events.
+async fn insert<'a>(
+    executor: impl PgExecutor<'_>,
+    statement: &Arc<str>,
+    events: impl Iterator<Item = &'a AuditEvent>,
+) -> sqlx::Result<()> {
+    // The text is made of constants and validated identifiers.
+    let query = sqlx::query(AssertSqlSafe(Arc::clone(statement)));
+    Columns::of(events).bind(query).execute(executor).await?;
+    Ok(())
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +116,9 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(batch: &'a [AuditEvent]) -> Self {
+    fn of(events: impl Iterator<Item = &'a AuditEvent>) -> Self {
         let mut columns = Self::default();
-        for event in batch {
+        for event in events {
             columns.push(event);
         }
         columns

@@ -25,6 +25,8 @@ pub(super) struct Statements {
     pub(super) table: Identifier,
     pub(super) indexes: Indexes,
     pub(super) insert: Arc<str>,
+    pub(super) complete: Arc<str>,
+    pub(super) reap: Arc<str>,
     pub(super) select: String,
     pub(super) may_insert: Arc<str>,
 }
@@ -83,7 +85,12 @@ impl Statements {
     fn new(schema: Identifier, table: Identifier, indexes: Indexes) -> Self {
         let name = format!(r#""{}"."{}""#, schema.as_str(), table.as_str());
         Self {
-            insert: format!("INSERT INTO {name} ({WRITTEN}) {FROM_ARRAYS}").into(),
+            insert: format!("INSERT INTO {name} ({WRITTEN}) {ROWS} ON CONFLICT DO NOTHING").into(),
+            complete: format!(
+                "UPDATE {name} AS was {COMPLETE} FROM ({ROWS}) AS new {WHERE_PENDING}"
+            )
+            .into(),
+            reap: REAP.replace("{name}", &name).into(),
             select: format!("SELECT {SELECTED} FROM {name}"),
             may_insert: format!("SELECT has_table_privilege('{name}', 'INSERT')").into(),
             schema,
@@ -142,7 +149,7 @@ const DEFAULT_SCHEMA: &str = "control_plane";
 
 /// One statement text for any number of rows. The arrays all have the same length: a shorter one
 /// would be padded with NULL, silently.
-const FROM_ARRAYS: &str = "SELECT id, actor_id, actor_type, action, target_type, target_id, metadata::jsonb, \
+const ROWS: &str = "SELECT id, actor_id, actor_type, action, target_type, target_id, metadata::jsonb, \
      ip_address, user_agent, created_at, outcome, reason, status, method, route, path, duration_us, request_id, \
      trace_id, tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service \
      FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::inet[], \
@@ -150,8 +157,31 @@ const FROM_ARRAYS: &str = "SELECT id, actor_id, actor_type, action, target_type,
      $17::int8[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], \
      $25::inet[], $26::text[]) AS rows (id, actor_id, actor_type, action, target_type, target_id, metadata, \
      ip_address, user_agent, created_at, outcome, reason, status, method, route, path, duration_us, request_id, \
-     trace_id, tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service) \
-     ON CONFLICT DO NOTHING";
+     trace_id, tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service)";
+
+/// What the end of a request may change of its pending row. The rest was known when it arrived, and so
+/// was an actor who was not anonymous.
+const COMPLETE: &str = "SET action = new.action, target_type = new.target_type, target_id = new.target_id, \
+     metadata = new.metadata, outcome = new.outcome, reason = new.reason, status = new.status, \
+     route = new.route, duration_us = new.duration_us, request_id = new.request_id, tenant_id = new.tenant_id, \
+     (actor_type, actor_id, actor_name, auth_method, credential_id, on_behalf_of) = (SELECT \
+         actor.kind, actor.id, actor.name, actor.method, actor.credential, actor.principal \
+         FROM (VALUES \
+             (false, was.actor_type, was.actor_id, was.actor_name, was.auth_method, was.credential_id, was.on_behalf_of), \
+             (true, new.actor_type, new.actor_id, new.actor_name, new.auth_method, new.credential_id, new.on_behalf_of) \
+         ) AS actor (is_new, kind, id, name, method, credential, principal) \
+         WHERE actor.is_new = (was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.actor_type, new.actor_id)))";
+
+const WHERE_PENDING: &str =
+    "WHERE was.id = new.id AND was.outcome = 'pending' AND new.outcome <> 'pending'";
+
+/// One replica at a time is enough: the lock ends with the statement. The rows that somebody is just
+/// completing are left to them.
+const REAP: &str = "WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtextextended('{name}', 0)) AS is_us), \
+     old AS (SELECT id FROM {name} WHERE outcome = 'pending' AND created_at < $1 AND (SELECT is_us FROM leader) \
+         ORDER BY created_at LIMIT 1000 FOR UPDATE SKIP LOCKED) \
+     UPDATE {name} AS was SET outcome = 'unknown', reason = coalesce(was.reason, 'never_completed') \
+     FROM old WHERE was.id = old.id";
 
 /// In the shape that both dialects read.
 const SELECTED: &str = "id, actor_id, actor_type, action, target_type, target_id, metadata::text AS metadata, \

@@ -1,10 +1,14 @@
 //! Writes a batch as rows of VALUES, in one transaction.
 
-use sqlx::{QueryBuilder, Sqlite, query_builder::Separated};
+use chrono::{DateTime, Utc};
+use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, SqliteConnection, query_builder::Separated};
 use tower_audit_core::{AuditEvent, EventWriter, StoreError};
 
-use super::SqliteStore;
-use crate::error::MIGRATE_HINT;
+use super::{SqliteStore, error::meaning};
+use crate::{
+    error::{MIGRATE_HINT, store_error},
+    record_in::RecordIn,
+};
 
 impl EventWriter for SqliteStore {
     async fn append(&self, batch: &[AuditEvent]) -> Result<(), StoreError> {
@@ -24,6 +28,15 @@ impl EventWriter for SqliteStore {
             Err(error) => Err(self.store_error(error).await),
         }
     }
+
+    async fn reap(&self, created_before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let reap = sqlx::query(AssertSqlSafe(self.sql.reap.as_str()));
+        let reap = reap.bind(created_before.timestamp_micros());
+        match reap.execute(&self.pool).await {
+            Ok(done) => Ok(done.rows_affected()),
+            Err(error) => Err(self.store_error(error).await),
+        }
+    }
 }
 
 impl SqliteStore {
@@ -31,15 +44,47 @@ impl SqliteStore {
         // IMMEDIATE takes the write lock at once: a transaction that has to wait for it later fails
         // without regard to the busy timeout.
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let completions: Vec<&AuditEvent> =
+            batch.iter().filter(|event| event.is_completion()).collect();
         for rows in batch.chunks(MAX_ROWS) {
-            let mut insert = QueryBuilder::<Sqlite>::new(&self.sql.insert);
-            insert.push_values(rows, push);
-            insert.push(" ON CONFLICT DO NOTHING");
-            // Not cached: there would be one statement a batch size.
-            insert.build().persistent(false).execute(&mut *tx).await?;
+            insert(&mut tx, &self.sql.insert, rows).await?;
+        }
+        for rows in completions.chunks(MAX_ROWS) {
+            let mut complete = QueryBuilder::<Sqlite>::new(&self.sql.complete);
+            complete.push_values(rows.iter().copied(), push);
+            complete.push(WHERE_PENDING);
+            complete.build().persistent(false).execute(&mut *tx).await?;
         }
         tx.commit().await
     }
+}
+
+impl RecordIn<SqliteConnection> for SqliteStore {
+    async fn record_in(
+        &self,
+        connection: &mut SqliteConnection,
+        event: AuditEvent,
+    ) -> Result<(), StoreError> {
+        // The catalog is not asked whether the table is missing: another connection may have to wait for
+        // this very transaction.
+        insert(connection, &self.sql.insert, std::slice::from_ref(&event))
+            .await
+            .map_err(|error| store_error(error, |code| meaning(code, false)))
+    }
+}
+
+/// Inserts what is not there yet.
+async fn insert(
+    connection: &mut SqliteConnection,
+    statement: &str,
+    rows: &[AuditEvent],
+) -> sqlx::Result<()> {
+    let mut insert = QueryBuilder::<Sqlite>::new(statement);
+    insert.push_values(rows, push);
+    insert.push(" ON CONFLICT DO NOTHING");
+    // Not cached: there would be one statement a batch size.
+    insert.build().persistent(false).execute(connection).await?;
+    Ok(())
 }
 
 /// Binds in the order of [`WRITTEN`](crate::columns::WRITTEN).
@@ -76,6 +121,11 @@ fn push(mut row: Separated<'_, Sqlite, &'static str>, event: &AuditEvent) {
 #[derive(Debug, thiserror::Error)]
 #[error("there is no such table")]
 struct NoTable;
+
+/// SQLite names the columns of VALUES by their number, in the order of
+/// [`WRITTEN`](crate::columns::WRITTEN).
+const WHERE_PENDING: &str =
+    ") AS new WHERE was.id = new.column1 AND was.outcome = 'pending' AND new.column11 <> 'pending'";
 
 /// SQLite takes 32,766 parameters a statement, and a row binds 26.
 const MAX_ROWS: usize = 1_000;

@@ -28,6 +28,8 @@ pub(super) struct Statements {
     pub(super) table: Identifier,
     pub(super) indexes: Indexes,
     pub(super) insert: String,
+    pub(super) complete: String,
+    pub(super) reap: String,
     pub(super) select: String,
 }
 
@@ -92,6 +94,8 @@ impl Statements {
         let name = table.as_str();
         Self {
             insert: format!(r#"INSERT INTO "{name}" ({WRITTEN}) "#),
+            complete: format!(r#"UPDATE "{name}" AS was {COMPLETE} FROM ("#),
+            reap: REAP.replace("{name}", name),
             select: format!(r#"SELECT {WRITTEN}, recorded_at FROM "{name}""#),
             table,
             indexes,
@@ -135,3 +139,20 @@ impl SqliteStoreBuilder {
         })
     }
 }
+
+/// What the end of a request may change of its pending row. The rest was known when it arrived, and so
+/// was an actor who was not anonymous. The numbers are those of the columns of
+/// [`WRITTEN`](crate::columns::WRITTEN).
+const COMPLETE: &str = "SET action = new.column4, target_type = new.column5, target_id = new.column6, \
+     metadata = new.column7, outcome = new.column11, reason = new.column12, status = new.column13, \
+     route = new.column15, duration_us = new.column17, request_id = new.column18, tenant_id = new.column20, \
+     actor_id = iif(was.actor_type = 'anonymous', new.column2, was.actor_id), \
+     actor_type = iif(was.actor_type = 'anonymous', new.column3, was.actor_type), \
+     actor_name = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column21, was.actor_name), \
+     auth_method = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column22, was.auth_method), \
+     credential_id = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column23, was.credential_id), \
+     on_behalf_of = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column24, was.on_behalf_of)";
+
+const REAP: &str = r#"UPDATE "{name}" SET outcome = 'unknown', reason = coalesce(reason, 'never_completed')
+    WHERE outcome = 'pending' AND id IN
+        (SELECT id FROM "{name}" WHERE outcome = 'pending' AND created_at < ? ORDER BY created_at LIMIT 1000)"#;

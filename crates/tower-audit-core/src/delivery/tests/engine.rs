@@ -1,196 +1,15 @@
-//! The engine as a whole, against a writer that does what the test says.
+//! The queue, the batches and the shutdown.
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    num::NonZeroUsize,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::atomic::Ordering;
 
-use proptest::prelude::*;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 
 use super::*;
-use crate::store::{EventWriter, StoreError};
-
-#[derive(Clone, Debug)]
-struct Item(u64, usize);
-
-impl Record for Item {
-    fn id(&self) -> impl fmt::Display {
-        self.0
-    }
-
-    fn size(&self) -> usize {
-        self.1
-    }
-}
-
-fn item(id: u64) -> Item {
-    Item(id, 100)
-}
-
-/// What the writer does with the next call.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Unavailable,
-    Panic,
-    Hang,
-}
-
-/// Writes what the gate lets through.
-#[derive(Clone)]
-struct Scripted(Arc<Script>);
-
-struct Script {
-    gate: Semaphore,
-    script: Mutex<VecDeque<Act>>,
-    poison: Mutex<Vec<u64>>,
-    is_ready: Mutex<bool>,
-    under_way: AtomicUsize,
-    most_under_way: AtomicUsize,
-    batches: Mutex<Vec<Vec<u64>>>,
-}
-
-impl Scripted {
-    fn closed() -> Self {
-        Self(Arc::new(Script {
-            gate: Semaphore::new(0),
-            script: Mutex::default(),
-            poison: Mutex::default(),
-            is_ready: Mutex::new(true),
-            under_way: AtomicUsize::new(0),
-            most_under_way: AtomicUsize::new(0),
-            batches: Mutex::default(),
-        }))
-    }
-
-    fn open() -> Self {
-        let this = Self::closed();
-        this.let_through(Semaphore::MAX_PERMITS);
-        this
-    }
-
-    fn script(self, acts: impl IntoIterator<Item = Act>) -> Self {
-        self.0.script.lock().unwrap().extend(acts);
-        self
-    }
-
-    fn poison(self, ids: impl IntoIterator<Item = u64>) -> Self {
-        self.0.poison.lock().unwrap().extend(ids);
-        self
-    }
-
-    fn set_ready(&self, is_ready: bool) {
-        *self.0.is_ready.lock().unwrap() = is_ready;
-    }
-
-    fn let_through(&self, writes: usize) {
-        self.0.gate.add_permits(writes);
-    }
-
-    fn batch_sizes(&self) -> Vec<usize> {
-        self.0
-            .batches
-            .lock()
-            .unwrap()
-            .iter()
-            .map(Vec::len)
-            .collect()
-    }
-
-    fn written(&self) -> Vec<u64> {
-        let mut ids = self.0.batches.lock().unwrap().concat();
-        ids.sort_unstable();
-        ids
-    }
-
-    fn not_ready(&self) -> Result<(), StoreError> {
-        if *self.0.is_ready.lock().unwrap() {
-            return Ok(());
-        }
-        Err(StoreError::NotReady {
-            hint: "run the migrations",
-            source: "no table".into(),
-        })
-    }
-}
-
-/// Counts a call as under way until it ends or is dropped.
-struct UnderWay<'a>(&'a Script);
-
-impl<'a> UnderWay<'a> {
-    fn enter(script: &'a Script) -> Self {
-        let now = script.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-        script.most_under_way.fetch_max(now, Ordering::SeqCst);
-        Self(script)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl EventWriter<Item> for Scripted {
-    async fn append(&self, batch: &[Item]) -> Result<(), StoreError> {
-        let _under_way = UnderWay::enter(&self.0);
-        self.0.gate.acquire().await.unwrap().forget();
-        self.not_ready()?;
-        let act = self.0.script.lock().unwrap().pop_front();
-        match act {
-            Some(Act::Unavailable) => return Err(StoreError::Unavailable("cut".into())),
-            Some(Act::Panic) => panic!("as scripted"),
-            Some(Act::Hang) => std::future::pending().await,
-            None => {}
-        }
-        let poison = self.0.poison.lock().unwrap().clone();
-        if batch.iter().any(|item| poison.contains(&item.0)) {
-            return Err(StoreError::Rejected("poison".into()));
-        }
-        self.0
-            .batches
-            .lock()
-            .unwrap()
-            .push(batch.iter().map(|item| item.0).collect());
-        Ok(())
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        self.not_ready()
-    }
-}
-
-fn some(number: usize) -> NonZeroUsize {
-    NonZeroUsize::new(number).unwrap()
-}
-
-fn assert_conserved(stats: Stats) {
-    assert_eq!(
-        stats.accepted,
-        stats.written + stats.queued + stats.dropped.total(),
-        "{stats}"
-    );
-}
-
-/// Waits until `condition` holds; every look lets the other tasks run first.
-async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::task::yield_now().await;
-    }
-}
-
-const LIMIT: Duration = Duration::from_secs(3_600);
 
 #[tokio::test]
 async fn a_record_is_written_at_once_when_the_store_is_idle() {
     let store = Scripted::open();
-    let delivery = Delivery::start(DeliverySettings::new(), store.clone());
+    let delivery = start(DeliverySettings::new(), store.clone());
     delivery.record(item(1));
     until(|| delivery.stats().written == 1).await;
     assert_eq!(store.written(), [1]);
@@ -199,7 +18,7 @@ async fn a_record_is_written_at_once_when_the_store_is_idle() {
 #[tokio::test(start_paused = true)]
 async fn records_that_come_while_a_batch_is_written_go_together() {
     let store = Scripted::closed();
-    let delivery = Delivery::start(DeliverySettings::new().in_flight(some(1)), store.clone());
+    let delivery = start(DeliverySettings::new().in_flight(some(1)), store.clone());
     delivery.record(item(0));
     until(|| delivery.stats().in_flight == 1).await;
     (1..=10).for_each(|id| delivery.record(item(id)));
@@ -211,7 +30,7 @@ async fn records_that_come_while_a_batch_is_written_go_together() {
 #[tokio::test(start_paused = true)]
 async fn beside_a_stuck_batch_a_record_waits_no_longer_than_the_linger() {
     let store = Scripted::closed();
-    let delivery = Delivery::start(DeliverySettings::new().write_timeout(LIMIT), store.clone());
+    let delivery = start(DeliverySettings::new().write_timeout(LIMIT), store.clone());
     delivery.record(item(0));
     until(|| delivery.stats().in_flight == 1).await;
     let before = tokio::time::Instant::now();
@@ -230,7 +49,7 @@ async fn no_more_batches_are_under_way_than_allowed() {
     let settings = DeliverySettings::new()
         .batch_records(some(1))
         .write_timeout(LIMIT);
-    let delivery = Delivery::start(settings, store.clone());
+    let delivery = start(settings, store.clone());
     (0..20).for_each(|id| delivery.record(item(id)));
     for _ in 0..20 {
         store.let_through(1);
@@ -248,7 +67,7 @@ async fn a_batch_is_bounded_in_records_and_in_bytes() {
         .batch_records(some(4))
         .batch_bytes(some(1_000))
         .in_flight(some(1));
-    let delivery = Delivery::start(settings, store.clone());
+    let delivery = start(settings, store.clone());
     (0..5).for_each(|id| delivery.record(item(id)));
     (5..9).for_each(|id| delivery.record(Item(id, 600)));
     delivery.record(Item(9, 5_000));
@@ -260,7 +79,7 @@ async fn a_batch_is_bounded_in_records_and_in_bytes() {
 #[tokio::test(start_paused = true)]
 async fn a_transient_error_is_repeated_until_the_batch_is_written() {
     let store = Scripted::open().script([Act::Unavailable; 12]);
-    let delivery = Delivery::start(DeliverySettings::new(), store.clone());
+    let delivery = start(DeliverySettings::new(), store.clone());
     delivery.record(item(1));
     delivery.flush().await;
     assert_eq!(store.written(), [1]);
@@ -270,7 +89,7 @@ async fn a_transient_error_is_repeated_until_the_batch_is_written() {
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_panics_is_tried_again() {
     let store = Scripted::open().script([Act::Panic]);
-    let delivery = Delivery::start(DeliverySettings::new(), store.clone());
+    let delivery = start(DeliverySettings::new(), store.clone());
     delivery.record(item(1));
     delivery.flush().await;
     assert_eq!(store.written(), [1]);
@@ -279,7 +98,7 @@ async fn a_writer_that_panics_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_never_answers_is_tried_again_after_the_timeout() {
     let store = Scripted::open().script([Act::Hang]);
-    let delivery = Delivery::start(DeliverySettings::new(), store.clone());
+    let delivery = start(DeliverySettings::new(), store.clone());
     delivery.record(item(1));
     delivery.flush().await;
     assert_eq!(store.written(), [1]);
@@ -289,7 +108,7 @@ async fn a_writer_that_never_answers_is_tried_again_after_the_timeout() {
 async fn records_wait_for_a_store_that_is_not_ready() {
     let store = Scripted::open();
     store.set_ready(false);
-    let delivery = Delivery::start(DeliverySettings::new(), store.clone());
+    let delivery = start(DeliverySettings::new(), store.clone());
     delivery.record(item(1));
     until(|| delivery.stats().retries > 0).await;
     assert_eq!(
@@ -305,7 +124,7 @@ async fn records_wait_for_a_store_that_is_not_ready() {
 #[tokio::test]
 async fn a_rejected_record_costs_only_itself() {
     let store = Scripted::closed().poison([3, 11]);
-    let delivery = Delivery::start(DeliverySettings::new().in_flight(some(1)), store.clone());
+    let delivery = start(DeliverySettings::new().in_flight(some(1)), store.clone());
     (0..20).for_each(|id| delivery.record(item(id)));
     store.let_through(100);
     delivery.flush().await;
@@ -318,7 +137,7 @@ async fn a_rejected_record_costs_only_itself() {
 #[tokio::test]
 async fn a_full_queue_drops_and_counts() {
     let store = Scripted::closed();
-    let delivery = Delivery::start(DeliverySettings::new().capacity(some(10)), store.clone());
+    let delivery = start(DeliverySettings::new().capacity(some(10)), store.clone());
     (0..25).for_each(|id| delivery.record(item(id)));
     let stats = delivery.stats();
     assert_eq!(
@@ -341,7 +160,7 @@ async fn a_full_queue_drops_and_counts() {
 #[tokio::test]
 async fn what_is_being_written_takes_room_too() {
     let store = Scripted::closed();
-    let delivery = Delivery::start(DeliverySettings::new().capacity(some(1)), store.clone());
+    let delivery = start(DeliverySettings::new().capacity(some(1)), store.clone());
     delivery.record(item(0));
     until(|| delivery.stats().in_flight == 1).await;
     delivery.record(item(1));
@@ -351,7 +170,7 @@ async fn what_is_being_written_takes_room_too() {
 #[tokio::test]
 async fn the_queue_is_bounded_in_bytes() {
     let store = Scripted::closed();
-    let delivery = Delivery::start(DeliverySettings::new().capacity_bytes(some(1_000)), store);
+    let delivery = start(DeliverySettings::new().capacity_bytes(some(1_000)), store);
     (0..25).for_each(|id| delivery.record(Item(id, 300)));
     let stats = delivery.stats();
     assert_eq!(
@@ -367,7 +186,7 @@ async fn the_queue_is_bounded_in_bytes() {
 #[tokio::test]
 async fn a_record_larger_than_the_queue_is_delivered_alone() {
     let store = Scripted::open();
-    let delivery = Delivery::start(
+    let delivery = start(
         DeliverySettings::new().capacity_bytes(some(1_000)),
         store.clone(),
     );
@@ -382,7 +201,7 @@ async fn waiting_for_room_ends_when_there_is_room() {
     let settings = DeliverySettings::new()
         .capacity(some(1))
         .overflow(Overflow::Wait(LIMIT));
-    let delivery = Delivery::start(settings.write_timeout(LIMIT), store.clone());
+    let delivery = start(settings.write_timeout(LIMIT), store.clone());
     delivery.record(item(0));
     let waiting = tokio::spawn({
         let delivery = delivery.clone();
@@ -400,7 +219,7 @@ async fn waiting_for_room_ends_when_there_is_room() {
 async fn waiting_for_room_ends_at_its_limit_and_the_loss_is_counted() {
     let store = Scripted::closed();
     let overflow = Overflow::Wait(Duration::from_millis(50));
-    let delivery = Delivery::start(
+    let delivery = start(
         DeliverySettings::new().capacity(some(1)).overflow(overflow),
         store,
     );
@@ -413,7 +232,7 @@ async fn waiting_for_room_ends_at_its_limit_and_the_loss_is_counted() {
 #[tokio::test]
 async fn a_permit_finds_room_in_a_queue_that_filled_up_since() {
     let store = Scripted::closed();
-    let delivery = Delivery::start(DeliverySettings::new().capacity(some(2)), store.clone());
+    let delivery = start(DeliverySettings::new().capacity(some(2)), store.clone());
     let permit = delivery.try_reserve(100).unwrap();
     (0..5).for_each(|id| delivery.record(item(id)));
     permit.send(item(9));
@@ -425,7 +244,7 @@ async fn a_permit_finds_room_in_a_queue_that_filled_up_since() {
 #[tokio::test]
 async fn what_is_reserved_makes_nobody_else_lose_a_record() {
     let store = Scripted::open();
-    let delivery = Delivery::start(DeliverySettings::new().capacity(some(2)), store.clone());
+    let delivery = start(DeliverySettings::new().capacity(some(2)), store.clone());
     let _permits = (
         delivery.try_reserve(100).unwrap(),
         delivery.try_reserve(100).unwrap(),
@@ -444,7 +263,7 @@ async fn a_record_that_is_smaller_than_its_reservation_lets_the_next_one_in() {
     let settings = DeliverySettings::new()
         .capacity_bytes(some(6_000))
         .write_timeout(LIMIT * 10);
-    let delivery = Delivery::start(settings.overflow(Overflow::Wait(LIMIT)), Scripted::closed());
+    let delivery = start(settings.overflow(Overflow::Wait(LIMIT)), Scripted::closed());
     let (first, _second) = (
         delivery.try_reserve(2_500).unwrap(),
         delivery.try_reserve(2_500).unwrap(),
@@ -457,7 +276,7 @@ async fn a_record_that_is_smaller_than_its_reservation_lets_the_next_one_in() {
 #[tokio::test]
 async fn a_queue_that_is_full_by_bytes_is_failing() {
     let settings = DeliverySettings::new().capacity_bytes(some(1_000));
-    let delivery = Delivery::start(settings, Scripted::closed());
+    let delivery = start(settings, Scripted::closed());
     (0..4).for_each(|id| delivery.record(Item(id, 300)));
     assert_eq!(
         delivery.health().await,
@@ -467,7 +286,7 @@ async fn a_queue_that_is_full_by_bytes_is_failing() {
 
 #[tokio::test]
 async fn a_permit_that_is_dropped_gives_its_room_back() {
-    let delivery = Delivery::start(
+    let delivery = start(
         DeliverySettings::new().capacity(some(1)),
         Scripted::closed(),
     );
@@ -484,7 +303,7 @@ async fn a_flush_waits_for_an_older_batch_that_a_newer_one_overtook() {
     let settings = DeliverySettings::new()
         .batch_records(some(1))
         .write_timeout(LIMIT / 2);
-    let delivery = Delivery::start(settings, store.clone());
+    let delivery = start(settings, store.clone());
     delivery.record(item(0));
     until(|| delivery.stats().in_flight == 1).await;
     delivery.record(item(1));
@@ -495,14 +314,14 @@ async fn a_flush_waits_for_an_older_batch_that_a_newer_one_overtook() {
 
 #[tokio::test]
 async fn a_flush_of_nothing_ends_at_once() {
-    let delivery = Delivery::<Item>::start(DeliverySettings::new(), Scripted::closed());
+    let delivery = start(DeliverySettings::new(), Scripted::closed());
     delivery.flush().await;
 }
 
 #[tokio::test]
 async fn a_shutdown_writes_what_is_queued() {
     let store = Scripted::open();
-    let delivery = Delivery::start(DeliverySettings::new(), store.clone());
+    let delivery = start(DeliverySettings::new(), store.clone());
     (0..2_000).for_each(|id| delivery.record(item(id)));
     let report = delivery.shutdown(LIMIT).await;
     assert_eq!(
@@ -517,7 +336,7 @@ async fn a_shutdown_gives_up_at_its_deadline_and_counts_what_is_left() {
     let settings = DeliverySettings::new()
         .batch_records(some(2))
         .write_timeout(LIMIT * 2);
-    let delivery = Delivery::start(settings, Scripted::closed());
+    let delivery = start(settings, Scripted::closed());
     (0..10).for_each(|id| delivery.record(item(id)));
     until(|| delivery.stats().in_flight == 2).await;
     let report = delivery.shutdown(LIMIT).await;
@@ -529,7 +348,7 @@ async fn a_shutdown_gives_up_at_its_deadline_and_counts_what_is_left() {
 async fn a_shutdown_does_not_sit_out_a_long_backoff() {
     let store = Scripted::open().script([Act::Unavailable; 3]);
     let settings = DeliverySettings::new().retry(LIMIT * 100, LIMIT * 100);
-    let delivery = Delivery::start(settings, store.clone());
+    let delivery = start(settings, store.clone());
     delivery.record(item(1));
     until(|| delivery.stats().retries == 1).await;
     let report = delivery.shutdown(Duration::from_secs(10)).await;
@@ -539,7 +358,7 @@ async fn a_shutdown_does_not_sit_out_a_long_backoff() {
 #[tokio::test]
 async fn a_second_shutdown_waits_for_the_same_end() {
     let store = Scripted::closed();
-    let delivery = Delivery::start(DeliverySettings::new(), store.clone());
+    let delivery = start(DeliverySettings::new(), store.clone());
     delivery.record(item(1));
     let both = async { tokio::join!(delivery.shutdown(LIMIT), delivery.shutdown(LIMIT)) };
     let open = async {
@@ -553,7 +372,7 @@ async fn a_second_shutdown_waits_for_the_same_end() {
 
 #[tokio::test]
 async fn a_record_after_the_shutdown_is_dropped_and_counted() {
-    let delivery = Delivery::start(DeliverySettings::new(), Scripted::open());
+    let delivery = start(DeliverySettings::new(), Scripted::open());
     let _ = delivery.shutdown(LIMIT).await;
     delivery.record(item(1));
     delivery.record_wait(item(2)).await;
@@ -568,7 +387,7 @@ async fn a_record_after_the_shutdown_is_dropped_and_counted() {
 #[tokio::test]
 async fn dropping_every_handle_still_writes_what_is_queued() {
     let store = Scripted::closed();
-    let delivery = Delivery::start(DeliverySettings::new(), store.clone());
+    let delivery = start(DeliverySettings::new(), store.clone());
     (0..50).for_each(|id| delivery.record(item(id)));
     drop(delivery);
     store.let_through(100);
@@ -583,8 +402,7 @@ fn a_runtime_that_ends_leaves_every_record_counted() {
         .enable_all()
         .build()
         .unwrap();
-    let delivery =
-        runtime.block_on(async { Delivery::start(DeliverySettings::new(), Scripted::closed()) });
+    let delivery = runtime.block_on(async { start(DeliverySettings::new(), Scripted::closed()) });
     (0..50).for_each(|id| delivery.record(item(id)));
     drop(runtime);
     delivery.record(item(50));
@@ -601,79 +419,8 @@ fn a_runtime_that_ends_leaves_every_record_counted() {
 
 #[test]
 fn starting_outside_of_a_runtime_panics_with_what_to_do() {
-    let start = || Delivery::<Item>::start(DeliverySettings::new(), Scripted::closed());
+    let start = || start(DeliverySettings::new(), Scripted::closed());
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(start)).unwrap_err();
     let message = panic.downcast_ref::<&str>().unwrap();
     assert!(message.contains("inside a Tokio runtime"), "{message}");
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Record(usize),
-    LetThrough(usize),
-    Yield,
-    Advance(u64),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        4 => (1_usize..400).prop_map(Step::Record),
-        3 => (1_usize..4).prop_map(Step::LetThrough),
-        2 => Just(Step::Yield),
-        1 => (1_u64..40_000).prop_map(Step::Advance),
-    ];
-    prop::collection::vec(step, 1..60)
-}
-
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let act = prop_oneof![Just(Act::Unavailable), Just(Act::Panic), Just(Act::Hang)];
-    prop::collection::vec(act, 0..10)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-
-    /// The oracle: the law holds at every step, and at the end each record is in the store exactly
-    /// once or counted as dropped.
-    #[test]
-    fn nothing_is_lost_or_written_twice_whatever_the_store_does(
-        steps in steps(),
-        acts in acts(),
-        poison in prop::collection::hash_set(0_u64..60, 0..4),
-        is_cut_short in any::<bool>(),
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let store = Scripted::closed().script(acts).poison(poison);
-            let settings = DeliverySettings::new().capacity(some(50)).batch_records(some(7)).capacity_bytes(some(6_000));
-            let delivery = Delivery::start(settings, store.clone());
-            let mut next = 0;
-            for step in steps {
-                match step {
-                    Step::Record(size) => {
-                        delivery.record(Item(next, size));
-                        next += 1;
-                    }
-                    Step::LetThrough(writes) => store.let_through(writes),
-                    Step::Yield => tokio::task::yield_now().await,
-                    Step::Advance(ms) => tokio::time::advance(Duration::from_millis(ms)).await,
-                }
-                assert_conserved(delivery.stats());
-            }
-            if !is_cut_short {
-                store.let_through(100_000);
-            }
-            let report = delivery.shutdown(LIMIT).await;
-            assert_conserved(report.stats);
-            assert_eq!((report.stats.queued, report.stats.accepted), (0, next));
-            let mut written = store.written();
-            let found = written.len();
-            written.dedup();
-            assert_eq!(found, written.len(), "a record was written twice");
-            assert_eq!(u64::try_from(found).unwrap(), report.stats.written);
-            if !is_cut_short {
-                assert_eq!(report.left, 0);
-            }
-        });
-    }
 }
