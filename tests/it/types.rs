@@ -23,7 +23,7 @@ fn public_types_cross_threads() {
     is_send_sync::<MemoryStore>();
     is_send_sync::<PgStore>();
     is_send_sync::<SqliteStore>();
-    is_send::<ResponseFuture<()>>();
+    is_send::<ResponseFuture<std::future::Ready<()>, (), ()>>();
     is_send::<ResponseBody<()>>();
 }
 

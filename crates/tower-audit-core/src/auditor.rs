@@ -128,14 +128,16 @@ impl Auditor {
         self.delivery.overflow()
     }
 
-    /// Counts a request that was refused because its event could not be kept.
-    pub fn count_refused(&self) {
-        self.delivery.count_refused();
+    /// Counts a request that was refused because its event could not be kept, and logs it once a
+    /// period.
+    pub fn note_refused(&self, reason: NotKept) {
+        self.delivery.note_refused(reason);
     }
 
-    /// Counts a request that was answered although nobody could say that its event is kept.
-    pub fn count_unconfirmed(&self) {
-        self.delivery.count_unconfirmed();
+    /// Counts a request that was answered although nobody could say that its event is kept, and logs it
+    /// once a period.
+    pub fn note_unconfirmed(&self, reason: NotKept) {
+        self.delivery.note_unconfirmed(reason);
     }
 
     /// Asks for pending events to be looked after from now on: those that nobody completes within

@@ -93,6 +93,7 @@ pub mod context;
 mod draft;
 mod identify;
 pub mod layer;
+pub mod mode;
 mod naming;
 mod peer;
 mod policy;
@@ -102,6 +103,7 @@ pub use annotation::{Annotation, audited, unaudited};
 pub use context::AuditContext;
 pub use identify::{Identify, IdentifyService, identify, identify_if};
 pub use layer::{AuditLayer, IntoAuditor, RequestInfo};
+pub use mode::Mode;
 pub use peer::PeerAddr;
 pub use policy::Policy;
 pub use tower_audit_core::{

@@ -68,12 +68,7 @@ impl<R: Record> DeliveryBuilder<R> {
     #[must_use]
     #[track_caller]
     pub fn start(self, writer: impl EventWriter<R>) -> Delivery<R> {
-        let Ok(runtime) = Handle::try_current() else {
-            panic!(
-                "tower-audit starts a task that writes the events, so it must be built inside a \
-                 Tokio runtime, for example in `#[tokio::main] async fn main`"
-            );
-        };
+        let runtime = runtime();
         let Self {
             settings,
             spool,
@@ -113,6 +108,17 @@ impl<R: Record> DeliveryBuilder<R> {
             running: Arc::new(running),
         }
     }
+}
+
+#[track_caller]
+fn runtime() -> Handle {
+    let Ok(runtime) = Handle::try_current() else {
+        panic!(
+            "tower-audit starts a task that writes the events, so it must be built inside a \
+             Tokio runtime, for example in `#[tokio::main] async fn main`"
+        );
+    };
+    runtime
 }
 
 fn letters_of(spool: &Spool) -> DeadLetters {

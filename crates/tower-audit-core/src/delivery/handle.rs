@@ -157,14 +157,18 @@ impl<R: Record> Delivery<R> {
         self.running.overflow
     }
 
-    /// Counts a request that was refused because its record could not be kept.
-    pub fn count_refused(&self) {
+    /// Counts a request that was refused because its record could not be kept, and logs it once a
+    /// period.
+    pub fn note_refused(&self, reason: NotKept) {
         self.running.queue.count(|counts| counts.refused += 1);
+        self.running.trouble.refused(reason);
     }
 
-    /// Counts a request that was answered although nobody could say that its record is kept.
-    pub fn count_unconfirmed(&self) {
+    /// Counts a request that was answered although nobody could say that its record is kept, and logs
+    /// it once a period.
+    pub fn note_unconfirmed(&self, reason: NotKept) {
         self.running.queue.count(|counts| counts.unconfirmed += 1);
+        self.running.trouble.unconfirmed(reason);
     }
 
     /// Asks for pending records to be looked after from now on: those that nobody completes within

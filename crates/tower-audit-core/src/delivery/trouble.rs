@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{health::HealthReason, log::Once};
+use super::{fate::NotKept, health::HealthReason, log::Once};
 use crate::{
     spool::{Adopted, Sealed},
     store::StoreError,
@@ -31,6 +31,8 @@ struct State {
     is_spool_down: bool,
     spool_log: Once,
     reap_log: Once,
+    refused_log: Once,
+    unconfirmed_log: Once,
 }
 
 impl Trouble {
@@ -165,6 +167,29 @@ impl Trouble {
                 segment = %segment.path().display(),
                 lost,
                 "spooled audit events could not be read back; their file goes to quarantine"
+            );
+        }
+    }
+
+    /// Notes that a request was refused.
+    pub(super) fn refused(&self, reason: NotKept) {
+        let due = self.lock().refused_log.due(Instant::now(), self.log_period);
+        if let Some(held_back) = due {
+            tracing::warn!(%reason, held_back, "requests are refused because they cannot be recorded");
+        }
+    }
+
+    /// Notes that a request was answered although its record is not known to be kept.
+    pub(super) fn unconfirmed(&self, reason: NotKept) {
+        let due = self
+            .lock()
+            .unconfirmed_log
+            .due(Instant::now(), self.log_period);
+        if let Some(held_back) = due {
+            tracing::error!(
+                %reason,
+                held_back,
+                "requests were answered although their audit events are not known to be kept"
             );
         }
     }

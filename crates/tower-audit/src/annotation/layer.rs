@@ -1,16 +1,22 @@
 //! The annotation as a layer around a handler or a method router.
 
 use std::{
+    fmt,
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use http::Request;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Annotation;
-use crate::context::AuditContext;
+use crate::{
+    context::AuditContext,
+    mode::{Gate, Mode, Refused, admit},
+};
 
 impl<S> Layer<S> for Annotation {
     type Service = Annotated<S>;
@@ -23,29 +29,80 @@ impl<S> Layer<S> for Annotation {
     }
 }
 
-/// Middleware that tells the audit layer around it what a route does.
+/// Middleware that tells the audit layer around it what a route does, and keeps the request from its
+/// handler until its [mode](crate::mode) lets it run.
 #[derive(Clone, Debug)]
 pub struct Annotated<S> {
     inner: S,
     annotation: Arc<Annotation>,
 }
 
-impl<S, B> Service<Request<B>> for Annotated<S>
+impl<S, B, ResBody> Service<Request<B>> for Annotated<S>
 where
-    S: Service<Request<B>>,
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+    ResBody: Default,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = AnnotatedFuture<S::Future, S, B>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, req: Request<B>) -> Self::Future {
-        if let Some(context) = AuditContext::of(req.extensions()) {
+        let mode = self.annotation.mode;
+        let context = AuditContext::of(req.extensions());
+        if let Some(context) = context {
             context.annotate(&self.annotation);
         }
-        self.inner.call(req)
+        let gate = match context {
+            None if mode > Mode::Background => {
+                tracing::error!("{}", Refused::NoLayer);
+                Gate::Refused {
+                    reason: Refused::NoLayer,
+                }
+            }
+            Some(context) if mode > context.mode() => {
+                let admitting = admit(context.clone(), mode);
+                let next = self.inner.clone();
+                let ready = std::mem::replace(&mut self.inner, next);
+                Gate::closed(ready, req, admitting)
+            }
+            _ => Gate::Open {
+                inner: self.inner.call(req),
+            },
+        };
+        AnnotatedFuture { gate }
+    }
+}
+
+pin_project! {
+    /// Response future for [`Annotated`].
+    pub struct AnnotatedFuture<F, S, B> {
+        #[pin]
+        gate: Gate<F, S, B>,
+    }
+}
+
+impl<F, S, B, ResBody, E> Future for AnnotatedFuture<F, S, B>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+    S: Service<Request<B>, Future = F>,
+    ResBody: Default,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match ready!(self.project().gate.poll(cx)) {
+            Ok(result) => Poll::Ready(result),
+            Err(refused) => Poll::Ready(Ok(refused.into_response(ResBody::default()))),
+        }
+    }
+}
+
+impl<F, S, B> fmt::Debug for AnnotatedFuture<F, S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnnotatedFuture").finish_non_exhaustive()
     }
 }

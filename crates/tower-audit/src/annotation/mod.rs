@@ -34,6 +34,6 @@ mod layer;
 mod routes;
 mod words;
 
-pub use layer::Annotated;
+pub use layer::{Annotated, AnnotatedFuture};
 pub(crate) use routes::Routes;
 pub use words::{Annotation, audited, unaudited};

@@ -2,6 +2,8 @@
 
 use tower_audit_core::{Action, Text};
 
+use crate::mode::Mode;
+
 /// What a route does: made by [`audited`] and [`unaudited`]. It is a
 /// [`Layer`](tower_layer::Layer), and an entry of [`AuditLayer::route`](crate::AuditLayer::route).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +11,7 @@ pub struct Annotation {
     pub(crate) action: Option<Action>,
     pub(crate) target_kind: Option<Text>,
     pub(crate) target_param: Option<Text>,
+    pub(crate) mode: Mode,
 }
 
 /// Returns an annotation that names the action, such as `project.archive`.
@@ -18,6 +21,7 @@ pub fn audited(action: impl Into<Action>) -> Annotation {
         action: Some(action.into()),
         target_kind: None,
         target_param: None,
+        mode: Mode::Background,
     }
 }
 
@@ -28,6 +32,7 @@ pub fn unaudited() -> Annotation {
         action: None,
         target_kind: None,
         target_param: None,
+        mode: Mode::Background,
     }
 }
 
@@ -47,6 +52,24 @@ impl Annotation {
     #[must_use]
     pub fn target_kind(mut self, kind: impl Into<Text>) -> Self {
         self.target_kind = Some(kind.into());
+        self
+    }
+
+    /// Sets how safe the record is before the client has its answer. Defaults to
+    /// [`Mode::Background`], or what the [layer](crate::AuditLayer::mode) says, if that is more. See
+    /// [`mode`](crate::mode).
+    ///
+    /// # Panics
+    ///
+    /// Panics for a route that is [`unaudited`]: it has no record that could be safe.
+    #[must_use]
+    #[track_caller]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        assert!(
+            !self.is_skip() || mode == Mode::Background,
+            "an unaudited route has no record that could be {mode:?}"
+        );
+        self.mode = mode;
         self
     }
 

@@ -1,17 +1,23 @@
 //! The handle that inner code holds.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use http::Extensions;
 use serde_json::Value;
-use tower_audit_core::{Action, Actor, EventId, Outcome, Target, Text};
+use tower_audit_core::{Action, Actor, AuditEvent, EventId, Outcome, Target, Text};
 
-use super::notes::{Mark, Notes};
-use crate::{annotation::Annotation, route::Template};
+use super::{
+    notes::{Mark, Notes},
+    slot::Slot,
+};
+use crate::{
+    annotation::Annotation,
+    draft::{Facts, Story},
+    layer::Shared,
+    mode::Mode,
+    route::Template,
+};
 
 /// What inner code says about its request; cheap to clone. See the [module page](crate::context).
 ///
@@ -23,27 +29,19 @@ pub struct AuditContext {
     slot: Arc<Slot>,
 }
 
-struct Slot {
-    arrived_at: DateTime<Utc>,
-    /// Made when somebody asks: most requests are not recorded.
-    id: OnceLock<EventId>,
-    notes: Mutex<Notes>,
-}
-
 tokio::task_local! {
     static CURRENT: AuditContext;
 }
 
 impl AuditContext {
-    pub(crate) fn new(arrived_at: DateTime<Utc>) -> Self {
-        let slot = Slot {
-            arrived_at,
-            id: OnceLock::new(),
-            notes: Mutex::default(),
-        };
+    pub(crate) fn new(shared: Arc<Shared>, facts: Facts) -> Self {
         Self {
-            slot: Arc::new(slot),
+            slot: Arc::new(Slot::new(shared, facts)),
         }
+    }
+
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
     }
 
     /// Returns the context of the request that these extensions belong to, if an audit layer is
@@ -119,7 +117,8 @@ impl AuditContext {
         self.note(|notes| notes.outcome = Some(outcome));
     }
 
-    /// Leaves this request out of the trail.
+    /// Leaves this request out of the trail. Too late for one in
+    /// [`Strict`](crate::Mode::Strict) mode, which is in the trail before its handler runs.
     pub fn skip(&self) {
         self.note(|notes| notes.mark = Some(Mark::Skip));
     }
@@ -133,16 +132,18 @@ impl AuditContext {
     /// the client or to write beside what was changed.
     #[must_use]
     pub fn event_id(&self) -> EventId {
-        *self
-            .slot
-            .id
-            .get_or_init(|| EventId::at(self.slot.arrived_at))
+        self.slot.event_id()
     }
 
     /// Returns when the request arrived.
     #[must_use]
     pub fn arrived_at(&self) -> DateTime<Utc> {
-        self.slot.arrived_at
+        self.slot.facts.arrived_at()
+    }
+
+    /// Returns the mode in which the request was admitted.
+    pub(crate) fn mode(&self) -> Mode {
+        self.slot.admission().mode
     }
 
     pub(crate) fn annotate(&self, annotation: &Arc<Annotation>) {
@@ -155,32 +156,21 @@ impl AuditContext {
         }
     }
 
-    /// Takes what was said.
-    pub(crate) fn take(&self) -> Notes {
-        std::mem::take(
-            &mut *self
-                .slot
-                .notes
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+    /// Returns the event that says that the request has begun.
+    pub(crate) fn pending_event(&self) -> AuditEvent {
+        let notes = self.slot.notes().clone();
+        Story::new(&self.slot, notes, None).pending()
     }
 
     fn note(&self, note: impl FnOnce(&mut Notes)) {
-        note(
-            &mut self
-                .slot
-                .notes
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        note(&mut self.slot.notes());
     }
 }
 
 impl fmt::Debug for AuditContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuditContext")
-            .field("arrived_at", &self.slot.arrived_at)
+            .field("arrived_at", &self.arrived_at())
             .finish_non_exhaustive()
     }
 }

@@ -41,8 +41,10 @@ mod audit_context;
 #[cfg(feature = "axum")]
 mod extract;
 mod notes;
+mod slot;
 
 pub use audit_context::AuditContext;
 #[cfg(feature = "axum")]
 pub use extract::MissingAuditLayer;
 pub(crate) use notes::{Mark, Notes};
+pub(crate) use slot::Slot;

@@ -7,7 +7,7 @@ use tower_audit_core::{Action, Actor, Metadata, Outcome, Target, Text};
 use crate::{annotation::Annotation, route::Template};
 
 /// What was said about a request so far. Whatever was said last counts.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     pub(crate) actor: Option<Actor>,
     pub(crate) action: Option<Action>,

@@ -7,7 +7,7 @@ use tower_audit_core::{Actor, Auditor, MemoryStore};
 use tower_layer::Layer;
 
 use super::{AuditService, RequestInfo, Shared};
-use crate::{annotation::Annotation, policy::Policy};
+use crate::{annotation::Annotation, mode::Mode, policy::Policy};
 
 /// [`Layer`] that records one audit event per request; cheap to clone.
 ///
@@ -49,9 +49,12 @@ impl AuditLayer {
     #[must_use]
     #[track_caller]
     pub fn route(mut self, method: Method, template: &str, annotation: Annotation) -> Self {
-        Arc::make_mut(&mut self.shared)
-            .routes
-            .insert(method, template, annotation);
+        let is_strict = annotation.mode == Mode::Strict;
+        let shared = Arc::make_mut(&mut self.shared);
+        shared.routes.insert(method, template, annotation);
+        if is_strict {
+            shared.reap_pending();
+        }
         self
     }
 
@@ -83,6 +86,26 @@ impl AuditLayer {
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         Arc::make_mut(&mut self.shared).policy = policy;
+        self
+    }
+
+    /// Sets how safe a record is before the client has its answer, for every request that is recorded
+    /// however it ends. Defaults to [`Mode::Background`]. An annotation may ask for more, not for less.
+    ///
+    /// ```
+    /// use tower_audit::{AuditLayer, MemoryStore, Mode};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let layer = AuditLayer::new(MemoryStore::new()).mode(Mode::Durable);
+    /// # let _ = layer; }
+    /// ```
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        let shared = Arc::make_mut(&mut self.shared);
+        shared.mode = mode;
+        if mode == Mode::Strict {
+            shared.reap_pending();
+        }
         self
     }
 

@@ -14,8 +14,9 @@ pin_project! {
     /// Response body for [`AuditService`](super::AuditService): the inner one, frame by frame.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
+        // `None` if the request was refused: there is no inner response.
         #[pin]
-        inner: B,
+        inner: Option<B>,
         // `Some` until the end. Dropping an open draft records the request as aborted.
         draft: Option<Draft>,
         // How many bytes are still to come, if that is known. A server stops asking when it has
@@ -27,7 +28,19 @@ pin_project! {
 impl<B> ResponseBody<B> {
     pub(super) fn new(inner: B, draft: Option<(Draft, Option<u64>)>) -> Self {
         let (draft, left) = draft.map_or((None, None), |(draft, left)| (Some(draft), left));
-        Self { inner, draft, left }
+        Self {
+            inner: Some(inner),
+            draft,
+            left,
+        }
+    }
+
+    pub(super) fn empty() -> Self {
+        Self {
+            inner: None,
+            draft: None,
+            left: None,
+        }
     }
 }
 
@@ -39,18 +52,21 @@ impl<B: Body> Body for ResponseBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let mut this = self.project();
-        let Some(draft) = this.draft.as_mut() else {
-            return this.inner.poll_frame(cx);
+        let this = self.project();
+        let Some(mut inner) = this.inner.as_pin_mut() else {
+            return Poll::Ready(None);
         };
-        let frame = ready!(draft.watch(|| this.inner.as_mut().poll_frame(cx)));
+        let Some(draft) = this.draft.as_mut() else {
+            return inner.poll_frame(cx);
+        };
+        let frame = ready!(draft.watch(|| inner.as_mut().poll_frame(cx)));
         let ending = match &frame {
             None => Some(Ending::Complete),
             Some(Err(_)) => Some(Ending::BodyError),
             Some(Ok(frame)) => {
                 let sent = frame.data_ref().map_or(0, bytes_of);
                 *this.left = this.left.map(|left| left.saturating_sub(sent));
-                let is_end = *this.left == Some(0) || this.inner.is_end_stream();
+                let is_end = *this.left == Some(0) || inner.is_end_stream();
                 is_end.then_some(Ending::Complete)
             }
         };
@@ -63,11 +79,12 @@ impl<B: Body> Body for ResponseBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let empty = SizeHint::with_exact(0);
+        self.inner.as_ref().map_or(empty, Body::size_hint)
     }
 }
 

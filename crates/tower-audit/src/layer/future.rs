@@ -6,65 +6,111 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Method, Response, StatusCode, header::CONTENT_LENGTH};
+use http::{Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tower_audit_core::{AuditEvent, delivery::Permit};
+use tower_service::Service;
 
 use super::ResponseBody;
-use crate::draft::{Draft, Ending};
-
-/// Waits for room in the queue.
-pub(super) type Room = Pin<Box<dyn Future<Output = Option<Permit<AuditEvent>>> + Send>>;
+use crate::{
+    draft::{Confirming, Draft, Ending},
+    mode::Gate,
+};
 
 pin_project! {
     /// Response future for [`AuditService`](super::AuditService).
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<F, S, B>
+    // The response that waits for its record is what the inner future says.
+    where
+        F: Future,
+    {
         // Dropped first, so that what the handler says while it is dropped is still recorded.
         #[pin]
-        pub(super) inner: F,
+        pub(super) gate: Gate<F, S, B>,
         // `Some` until the inner future resolves. Dropping an open draft records the request as
         // aborted, so a client that hangs up still leaves a trace.
         pub(super) draft: Option<Draft>,
-        // `Some` until there is room for the event; the handler does not run before.
-        pub(super) room: Option<Room>,
+        // `Some` from when the inner future has resolved until its record is kept.
+        pub(super) waiting: Option<(F::Output, Confirming)>,
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F>
+impl<F, S, B, ResBody, E> Future for ResponseFuture<F, S, B>
 where
-    F: Future<Output = Result<Response<B>, E>>,
-    B: Body,
+    F: Future<Output = Result<Response<ResBody>, E>>,
+    S: Service<Request<B>, Future = F>,
+    ResBody: Body,
 {
-    type Output = Result<Response<ResponseBody<B>>, E>;
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Some(draft) = this.draft.as_mut() else {
-            let response = ready!(this.inner.poll(cx))?;
-            return Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, None))));
-        };
-        if let Some(room) = this.room.as_mut() {
-            let permit = ready!(room.as_mut().poll(cx));
-            *this.room = None;
-            draft.hold(permit);
-        }
-        let result = ready!(draft.watch(|| this.inner.poll(cx)));
-        Poll::Ready(match (result, this.draft.take()) {
-            (Ok(response), Some(draft)) => Ok(with_draft(response, draft)),
-            (Ok(response), None) => Ok(response.map(|body| ResponseBody::new(body, None))),
-            (Err(error), draft) => {
-                if let Some(draft) = draft {
-                    draft.end(Ending::ServiceError);
+        let mut this = self.project();
+        if this.waiting.is_none() {
+            let gate = this.gate.as_mut();
+            let result = match this.draft.as_mut() {
+                Some(draft) => ready!(draft.watch(|| gate.poll(cx))),
+                None => ready!(gate.poll(cx)),
+            };
+            let (result, draft) = match (result, this.draft.take()) {
+                (Err(refused), draft) => {
+                    return Poll::Ready(Ok(refuse(refused.into_response(()), draft)));
                 }
-                Err(error)
+                (Ok(result), Some(draft)) => (result, draft),
+                (Ok(result), None) => return Poll::Ready(result.map(plain)),
+            };
+            if !draft.is_awaited() {
+                return Poll::Ready(in_background(result, draft));
             }
-        })
+            match in_foreground(&result, draft) {
+                Some(confirming) => *this.waiting = Some((result, confirming)),
+                None => return Poll::Ready(result.map(plain)),
+            }
+        }
+        if let Some((_, confirming)) = this.waiting.as_mut() {
+            ready!(confirming.as_mut().poll(cx));
+        }
+        match this.waiting.take() {
+            Some((result, _)) => Poll::Ready(result.map(plain)),
+            None => Poll::Pending,
+        }
     }
 }
 
-/// Notes the head, and leaves the draft to the body if there is more to come.
-fn with_draft<B: Body>(response: Response<B>, mut draft: Draft) -> Response<ResponseBody<B>> {
+fn plain<B>(response: Response<B>) -> Response<ResponseBody<B>> {
+    response.map(|body| ResponseBody::new(body, None))
+}
+
+fn refuse<B>(response: Response<()>, draft: Option<Draft>) -> Response<ResponseBody<B>> {
+    if let Some(mut draft) = draft {
+        draft.head(response.status(), response.headers());
+        draft.end(Ending::Complete);
+    }
+    response.map(|()| ResponseBody::empty())
+}
+
+/// Records a request whose response waits for that, as it is now: nobody looks at the body.
+fn in_foreground<B, E>(result: &Result<Response<B>, E>, mut draft: Draft) -> Option<Confirming> {
+    match result {
+        Ok(response) => {
+            draft.head(response.status(), response.headers());
+            draft.end_and_wait(Ending::Complete)
+        }
+        Err(_) => draft.end_and_wait(Ending::ServiceError),
+    }
+}
+
+/// Leaves the draft to the body, if there is more to come.
+fn in_background<B: Body, E>(
+    result: Result<Response<B>, E>,
+    mut draft: Draft,
+) -> Result<Response<ResponseBody<B>>, E> {
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => {
+            draft.end(Ending::ServiceError);
+            return Err(error);
+        }
+    };
     draft.head(response.status(), response.headers());
     let length = response
         .headers()
@@ -75,9 +121,9 @@ fn with_draft<B: Body>(response: Response<B>, mut draft: Draft) -> Response<Resp
     let is_over = length == Some(0) || response.body().is_end_stream();
     if is_over || has_no_body(draft.method(), response.status()) {
         draft.end(Ending::Complete);
-        return response.map(|body| ResponseBody::new(body, None));
+        return Ok(plain(response));
     }
-    response.map(|body| ResponseBody::new(body, Some((draft, length))))
+    Ok(response.map(|body| ResponseBody::new(body, Some((draft, length)))))
 }
 
 /// A server sends no body with these, so nobody would see the body end. See RFC 9110, section 6.4.1.
@@ -89,10 +135,8 @@ fn has_no_body(method: &Method, status: StatusCode) -> bool {
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-impl<F: fmt::Debug> fmt::Debug for ResponseFuture<F> {
+impl<F: Future, S, B> fmt::Debug for ResponseFuture<F, S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

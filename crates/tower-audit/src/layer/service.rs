@@ -9,11 +9,12 @@ use http::{Request, Response};
 use tower_audit_core::Overflow;
 use tower_service::Service;
 
-use super::{RequestInfo, ResponseBody, ResponseFuture, Shared, future::Room};
+use super::{RequestInfo, ResponseBody, ResponseFuture, Shared};
 use crate::{
     context::AuditContext,
     draft::{Draft, Facts},
     identify::Identified,
+    mode::{Gate, Mode, admit},
     route::Template,
 };
 
@@ -28,84 +29,94 @@ pub struct AuditService<S> {
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for AuditService<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ResBody: http_body::Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, S, ReqBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut req: Request<ReqBody>) -> Self::Future {
-        if req.extensions().get::<AuditContext>().is_some() {
+        if let Some(context) = req.extensions().get::<AuditContext>().cloned() {
             // A layer around this one records the request.
+            let mode = self.shared.mode(&context.slot().facts);
+            let gate = if mode > context.mode() {
+                Gate::closed(self.take_ready(), req, admit(context, mode))
+            } else {
+                Gate::Open {
+                    inner: self.inner.call(req),
+                }
+            };
             return ResponseFuture {
-                inner: self.inner.call(req),
+                gate,
                 draft: None,
-                room: None,
+                waiting: None,
             };
         }
-        let (mut draft, room) = self.open(&mut req);
-        let shared = &self.shared;
-        let inner = &mut self.inner;
-        let inner = draft.watch(|| {
+        let context = self.open(&mut req);
+        let mut draft = Draft::open(context.clone());
+        let gate = draft.watch(|| {
             // In here, so that a closure that panics leaves a trace too.
-            if let Some(actor) = shared
-                .actor
-                .as_ref()
-                .and_then(|find| find(&RequestInfo::of(&req)))
-                && let Some(context) = req.extensions().get::<AuditContext>()
+            if let Some(find) = &self.shared.actor
+                && let Some(actor) = find(&RequestInfo::of(&req))
             {
                 context.actor(actor);
             }
-            inner.call(req)
+            match self.admission(&context) {
+                Some(mode) => Gate::closed(self.take_ready(), req, admit(context, mode)),
+                None => Gate::Open {
+                    inner: self.inner.call(req),
+                },
+            }
         });
         ResponseFuture {
-            inner,
+            gate,
             draft: Some(draft),
-            room,
+            waiting: None,
         }
     }
 }
 
 impl<S> AuditService<S> {
-    /// Opens the draft of a request, and puts its context where inner code finds it.
-    fn open<B>(&self, req: &mut Request<B>) -> (Draft, Option<Room>) {
+    /// Puts the context of a request where inner code finds it.
+    fn open<B>(&self, req: &mut Request<B>) -> AuditContext {
         let mut facts = Facts::of(req);
         if facts.template().is_none()
             && let Some(template) = self.shared.routes.template(facts.path())
         {
             facts.set_template(Template::Table(Arc::clone(template)));
         }
-        let context = AuditContext::new(facts.arrived_at());
+        let context = AuditContext::new(Arc::clone(&self.shared), facts);
         if let Some(Identified(actor)) = req.extensions_mut().remove::<Identified>() {
             context.actor(actor);
         }
         req.extensions_mut().insert(context.clone());
-        let room = self.room(&facts);
-        (Draft::open(Arc::clone(&self.shared), context, facts), room)
+        context
     }
 
-    /// Waits for room in the queue, if that is asked for and the request will be recorded.
-    fn room(&self, facts: &Facts) -> Option<Room> {
-        let shared = &self.shared;
-        if !matches!(shared.auditor.overflow(), Overflow::Wait(_)) {
-            return None;
-        }
-        let annotation = facts
-            .template()
-            .and_then(|template| shared.routes.annotation(facts.method(), template.as_str()));
-        let is_recorded = match annotation {
-            Some(annotation) => !annotation.is_skip(),
-            None => shared.policy.records_method(facts.method()),
+    /// Returns in which mode a request has to be admitted, if it has to.
+    fn admission(&self, context: &AuditContext) -> Option<Mode> {
+        let facts = &context.slot().facts;
+        let mode = self.shared.mode(facts);
+        let needs_room = || {
+            let overflow = self.shared.auditor.overflow();
+            matches!(overflow, Overflow::Wait(_) | Overflow::Reject)
         };
-        let auditor = shared.auditor.clone();
-        is_recorded.then(|| Box::pin(async move { auditor.reserve(TYPICAL_EVENT).await }) as Room)
+        let is_admitted =
+            mode > Mode::Background || (needs_room() && self.shared.records_for_certain(facts));
+        is_admitted.then_some(mode)
+    }
+
+    /// Takes the service that was polled ready, and leaves one that was not.
+    fn take_ready(&mut self) -> S
+    where
+        S: Clone,
+    {
+        let next = self.inner.clone();
+        std::mem::replace(&mut self.inner, next)
     }
 }
-
-/// How many bytes are reserved for an event that does not exist yet.
-const TYPICAL_EVENT: usize = 2_048;

@@ -12,7 +12,13 @@ use std::{
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 use tower_audit_core::{Actor, Auditor};
 
-use crate::{annotation::Routes, peer::peer, policy::Policy};
+use crate::{
+    annotation::{Annotation, Routes},
+    draft::Facts,
+    mode::Mode,
+    peer::peer,
+    policy::Policy,
+};
 
 /// What all clones of a layer share.
 #[derive(Clone)]
@@ -21,7 +27,9 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) routes: Routes,
     pub(super) actor: Option<Arc<FindActor>>,
+    pub(super) mode: Mode,
     has_warned: Arc<AtomicBool>,
+    is_reaping: Arc<AtomicBool>,
 }
 
 pub(super) type FindActor = dyn Fn(&RequestInfo<'_>) -> Option<Actor> + Send + Sync;
@@ -33,7 +41,40 @@ impl Shared {
             policy: Policy::default(),
             routes: Routes::default(),
             actor: None,
+            mode: Mode::default(),
             has_warned: Arc::default(),
+            is_reaping: Arc::default(),
+        }
+    }
+
+    /// Returns the mode that is known of a request before its handler is.
+    pub(super) fn mode(&self, facts: &Facts) -> Mode {
+        let annotation = self.annotation(facts);
+        let own = annotation.map_or(Mode::Background, |annotation| annotation.mode);
+        if own < self.mode && self.records_for_certain(facts) {
+            self.mode
+        } else {
+            own
+        }
+    }
+
+    /// Returns whether a request will be recorded however it ends.
+    pub(super) fn records_for_certain(&self, facts: &Facts) -> bool {
+        match self.annotation(facts) {
+            Some(annotation) => !annotation.is_skip(),
+            None => self.policy.records_method(facts.method()),
+        }
+    }
+
+    fn annotation(&self, facts: &Facts) -> Option<&Arc<Annotation>> {
+        let template = facts.template()?;
+        self.routes.annotation(facts.method(), template.as_str())
+    }
+
+    /// Makes sure that pending rows are looked after.
+    pub(crate) fn reap_pending(&self) {
+        if !self.is_reaping.swap(true, Ordering::Relaxed) {
+            self.auditor.reap_pending();
         }
     }
 

@@ -1,0 +1,187 @@
+//! Makes the event of what is known of a request.
+
+use std::{borrow::Cow, sync::Arc};
+
+use http::{HeaderValue, StatusCode};
+use tower_audit_core::{
+    Actor, AuditEvent, AuditEventBuilder as Builder, Outcome, Target, Text, delivery::NotKept,
+};
+
+use super::{Ending, open::Head, trace::trace_id};
+use crate::{
+    annotation::Annotation,
+    context::{Mark, Notes, Slot},
+    naming,
+    route::Template,
+};
+
+/// What is known of a request.
+pub(crate) struct Story<'a> {
+    slot: &'a Slot,
+    notes: Notes,
+    head: Option<&'a Head>,
+    template: Option<Template>,
+}
+
+impl<'a> Story<'a> {
+    pub(crate) fn new(slot: &'a Slot, mut notes: Notes, head: Option<&'a Head>) -> Self {
+        let template = slot.facts.template.clone();
+        let template = template.or_else(|| notes.template.take());
+        Self {
+            slot,
+            notes,
+            head,
+            template,
+        }
+    }
+
+    /// Returns the event that says that the request has begun.
+    pub(crate) fn pending(self) -> AuditEvent {
+        let annotation = self.annotation();
+        self.event(annotation.as_deref(), Outcome::Pending, None)
+    }
+
+    /// Returns the event that says how the request ended, if it is to be recorded.
+    pub(super) fn end(self, ending: Ending) -> Option<AuditEvent> {
+        let (is_intended, refused) = {
+            let admission = self.slot.admission();
+            (admission.is_intended, admission.refused)
+        };
+        let status = self.head.map(|head| head.status);
+        let outcome = ending.outcome(self.notes.outcome, status.map(|status| status.as_u16()));
+        // What a method router was told of one method does not hold for those it refuses.
+        let annotation = self
+            .annotation()
+            .filter(|_| status != Some(StatusCode::METHOD_NOT_ALLOWED));
+        let is_recorded = match (self.notes.mark, &annotation) {
+            // There is a pending row that waits for its end.
+            _ if is_intended => true,
+            // Whoever says that there is no room does not look for some.
+            _ if refused == Some(NotKept::Full) => false,
+            (Some(mark), _) => mark == Mark::Record,
+            (None, Some(annotation)) => !annotation.is_skip(),
+            (None, None) => {
+                let policy = &self.slot.shared.policy;
+                policy.records(&self.slot.facts.method, outcome)
+            }
+        };
+        if !is_recorded {
+            return None;
+        }
+        let reason = refused.map(|_| REFUSED).or(ending.reason());
+        let event = self.event(annotation.as_deref(), outcome, reason);
+        Some(if is_intended {
+            event.completing()
+        } else {
+            event
+        })
+    }
+
+    fn event(
+        mut self,
+        annotation: Option<&Annotation>,
+        outcome: Outcome,
+        reason: Option<&'static str>,
+    ) -> AuditEvent {
+        let event = self.named(annotation);
+        let event = self.with_facts(event).outcome(outcome);
+        let template = self.template();
+        let event = event.maybe(template.map(capped_path), Builder::route);
+        let reason = self.notes.reason.or(reason.map(Text::from_static));
+        event
+            .maybe(reason, Builder::reason)
+            .maybe(self.notes.tenant_id, Builder::tenant_id)
+            .all_metadata(self.notes.metadata)
+            .build()
+    }
+
+    fn template(&self) -> Option<&str> {
+        self.template.as_ref().map(Template::as_str)
+    }
+
+    fn annotation(&self) -> Option<Arc<Annotation>> {
+        let Slot { shared, facts, .. } = self.slot;
+        let from_table = || {
+            let routes = &shared.routes;
+            routes.annotation(&facts.method, self.template()?).cloned()
+        };
+        self.notes.annotation.clone().or_else(from_table)
+    }
+
+    /// Says who did what to which resource: what the handler said goes before the annotation, and
+    /// that before the convention.
+    fn named(&mut self, annotation: Option<&Annotation>) -> Builder {
+        let (action, target) = (self.notes.action.take(), self.notes.target.take());
+        let (target_id, actor) = (self.notes.target_id.take(), self.notes.actor.take());
+        let convention = naming::convention(&self.slot.facts.method, self.template());
+        let action = action.or_else(|| annotation.and_then(|annotation| annotation.action.clone()));
+        let kind = annotation.and_then(|annotation| annotation.target_kind.clone());
+        let param = match annotation.filter(|annotation| annotation.target_kind.is_some()) {
+            Some(annotation) => annotation.target_param.as_ref().map(Text::as_str),
+            None => convention.target_param,
+        };
+        let target = target.unwrap_or_else(|| {
+            let id = param.and_then(|param| self.param(self.template()?, param));
+            Target::new(
+                kind.unwrap_or(convention.target_kind),
+                id.unwrap_or_default(),
+            )
+        });
+        let target = match target_id {
+            Some(id) => Target::new(target.kind(), id),
+            None => target,
+        };
+        let actor = actor.unwrap_or_else(Actor::anonymous);
+        AuditEvent::builder(actor, action.unwrap_or(convention.action), target)
+    }
+
+    fn param(&self, template: &str, param: &str) -> Option<Cow<'_, str>> {
+        let value = naming::value(template, self.slot.facts.path(), param);
+        if value.is_none() && !naming::has_param(template, param) {
+            self.slot.shared.warn_of_param(template, param);
+        }
+        value
+    }
+
+    /// Adds what the request and the head of the response said.
+    fn with_facts(&self, event: Builder) -> Builder {
+        let (facts, head) = (&self.slot.facts, self.head);
+        let header = |value: &HeaderValue| {
+            Text::capped(&String::from_utf8_lossy(value.as_bytes()), MAX_HEADER)
+        };
+        let trace = facts
+            .traceparent
+            .as_ref()
+            .and_then(|header| header.to_str().ok())
+            .and_then(trace_id);
+        let request_id = facts
+            .request_id
+            .as_ref()
+            .or_else(|| head?.request_id.as_ref());
+        let duration = head.map_or_else(|| facts.started.elapsed(), |head| head.duration);
+        event
+            .id(self.slot.event_id())
+            .created_at(facts.arrived_at)
+            .maybe(facts.peer, Builder::ip_address)
+            .maybe(facts.peer, Builder::peer_address)
+            .maybe(facts.user_agent.as_ref().map(header), Builder::user_agent)
+            .maybe(head.map(|head| head.status.as_u16()), Builder::status)
+            .method(facts.method.as_str())
+            .path(capped_path(facts.path()))
+            .duration(duration)
+            .maybe(request_id.map(header), Builder::request_id)
+            .maybe(trace.map(Text::from), Builder::trace_id)
+    }
+}
+
+/// Looks at no more of a long text than is kept.
+fn capped_path(path: &str) -> Text {
+    Text::capped(path, MAX_PATH)
+}
+
+/// The reason of a request that was refused because its record could not be kept.
+const REFUSED: &str = "audit_unavailable";
+
+/// What the columns keep, in bytes.
+const MAX_HEADER: usize = 512;
+const MAX_PATH: usize = 2_048;
