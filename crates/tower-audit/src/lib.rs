@@ -109,11 +109,13 @@ pub use policy::Policy;
 pub use tower_audit_core::{
     Action, Actor, ActorKind, AuditEvent, AuditEventBuilder, Auditor, AuditorBuilder, Cursor,
     DeliverySettings, EventId, EventReader, EventWriter, Filter, Health, MemoryStore, Metadata,
-    Outcome, Overflow, Page, PageSize, ShutdownReport, Stats, StoreError, Target, Text, delivery,
+    Outcome, Overflow, Page, PageSize, ShutdownReport, Stats, StoreError, Target, Text,
+    dead_letters, delivery, spool,
 };
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use tower_audit_sqlx::{
-    IdentifierError, Indexes, Migrate, MigrateError, MigrationStatus, migrate, migration_status,
+    IdentifierError, Indexes, Migrate, MigrateError, MigrationStatus, RecordIn, migrate,
+    migration_status,
 };
 #[cfg(feature = "postgres")]
 pub use tower_audit_sqlx::{PgStore, PgStoreBuilder};

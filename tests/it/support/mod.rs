@@ -4,6 +4,7 @@ pub(crate) mod database;
 pub(crate) mod events;
 pub(crate) mod http;
 pub(crate) mod server;
+pub(crate) mod store;
 
 use std::time::Duration;
 
@@ -15,4 +16,14 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(LIMIT, future)
         .await
         .expect("the state that the test waits for did not come")
+}
+
+/// Waits until the condition holds.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    soon(async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
