@@ -4,7 +4,9 @@
 mod annotations;
 mod catalog;
 mod contract;
+mod faults;
 mod hostile;
+mod killed;
 mod migrations;
 mod modes;
 mod one_row;

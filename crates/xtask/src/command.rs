@@ -5,12 +5,17 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 
 /// Returns the cargo that runs this.
-pub(crate) fn cargo() -> Command {
+#[must_use]
+pub fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// Shows the command, runs it, and fails if it does.
-pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// Returns an error if it cannot be run or fails.
+pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let line = shown(command);
     println!("$ {line}");
     let status = command
@@ -23,7 +28,11 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
 }
 
 /// Runs the command in silence; its output is part of the error if it fails.
-pub(crate) fn quiet(command: &mut Command) -> anyhow::Result<String> {
+///
+/// # Errors
+///
+/// Returns an error with its output if it cannot be run or fails.
+pub fn quiet(command: &mut Command) -> anyhow::Result<String> {
     let line = shown(command);
     let output = command
         .stdin(Stdio::null())

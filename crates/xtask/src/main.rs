@@ -5,13 +5,12 @@
     reason = "a command talks to the terminal"
 )]
 
-mod command;
-mod postgres;
 mod test;
 
 use std::process::ExitCode;
 
 use anyhow::bail;
+use xtask::postgres;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,4 +1,14 @@
 //! A Postgres for a run: the one that is named, or a throw-away cluster.
+//!
+//! ```no_run
+//! use xtask::postgres::{Cluster, Commits};
+//!
+//! let mut cluster = Cluster::start(Commits::Survive)?;
+//! cluster.kill()?;
+//! cluster.start_again()?;
+//! println!("{}", cluster.url());
+//! # Ok::<_, anyhow::Error>(())
+//! ```
 
 use std::{
     ffi::OsStr,
@@ -8,7 +18,7 @@ use std::{
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, bail, ensure};
@@ -16,17 +26,22 @@ use anyhow::{Context as _, bail, ensure};
 use crate::command::{quiet, run};
 
 /// Names the Postgres to use.
-pub(crate) const VARIABLE: &str = "TOWER_AUDIT_TEST_POSTGRES";
+pub const VARIABLE: &str = "TOWER_AUDIT_TEST_POSTGRES";
 
 /// A Postgres for a run. A throw-away cluster is stopped and deleted when this is dropped.
-pub(crate) struct Postgres {
+#[derive(Debug)]
+pub struct Postgres {
     url: String,
     cluster: Option<Cluster>,
 }
 
 impl Postgres {
     /// Returns the Postgres that the environment names, or starts a throw-away one.
-    pub(crate) fn find_or_start() -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that says what to do if there is none and none can be started.
+    pub fn find_or_start() -> anyhow::Result<Self> {
         if let Ok(url) = std::env::var(VARIABLE) {
             ensure!(
                 !url.is_empty(),
@@ -35,22 +50,27 @@ impl Postgres {
             println!("Postgres: the one in {VARIABLE}");
             return Ok(Self { url, cluster: None });
         }
-        let cluster = Cluster::start()?;
-        let url = format!("postgres://{SUPERUSER}@127.0.0.1:{}/postgres", cluster.port);
+        let cluster = Cluster::start(Commits::AreFast)?;
         println!("Postgres: a throw-away cluster on port {}", cluster.port);
         Ok(Self {
-            url,
+            url: cluster.url(),
             cluster: Some(cluster),
         })
     }
 
-    pub(crate) fn url(&self) -> &str {
+    /// Returns the URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
         &self.url
     }
 }
 
 /// `cargo xtask postgres`.
-pub(crate) fn serve() -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// Returns an error if no Postgres can be found or started.
+pub fn serve() -> anyhow::Result<()> {
     let postgres = Postgres::find_or_start()?;
     println!("export {VARIABLE}={}", postgres.url());
     println!("Press Enter to stop.");
@@ -63,31 +83,101 @@ pub(crate) fn serve() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A running server with a folder of its own.
-struct Cluster {
-    keeper: Child,
+/// What a commit is worth when the server is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Commits {
+    /// The last ones may be lost.
+    AreFast,
+    /// They are there when it starts again. (Not when the machine is switched off.)
+    Survive,
+}
+
+/// A running server with a folder of its own, both gone when this is dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    programs: PathBuf,
+    owner: Owner,
+    commits: Commits,
     folder: PathBuf,
     port: u16,
+    /// One for each time it was started.
+    keepers: Vec<Child>,
 }
 
 impl Cluster {
-    fn start() -> anyhow::Result<Self> {
+    /// Starts a server on a free port, from the installed programs or, as root on Debian, from the
+    /// package.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that says what to do if there are no programs, or what the server said.
+    pub fn start(commits: Commits) -> anyhow::Result<Self> {
         let programs = find_or_install()?;
-        let owner = Owner::find()?;
         // Somebody else may take the port between our look and the start: try another one then.
         let mut log = String::new();
-        for attempt in 0..5 {
-            let name = format!("tower-audit-postgres-{}-{attempt}", std::process::id());
-            let mut cluster = Self::spawn(&programs, &owner, std::env::temp_dir().join(name))?;
-            if wait_until_ready(&mut cluster.keeper, cluster.port)? {
+        for _ in 0..5 {
+            let mut cluster = Self::prepare(&programs, commits)?;
+            if cluster.run()? {
                 return Ok(cluster);
             }
-            log = fs::read_to_string(cluster.folder.join("log")).unwrap_or_default();
+            log = cluster.log();
         }
         bail!("Postgres ended as soon as it was started:\n{log}");
     }
 
-    fn spawn(programs: &Path, owner: &Owner, folder: PathBuf) -> anyhow::Result<Self> {
+    /// Returns the URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://{SUPERUSER}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Returns the port, which it keeps when it is killed and started again.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills every process of the server at once, as SIGKILL does.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it is not running.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        let file = fs::read_to_string(self.folder.join("data/postmaster.pid"))
+            .context("the server is not running")?;
+        let pid = file
+            .lines()
+            .next()
+            .context("the server has no process id")?;
+        // It must not start new children while the old ones are killed.
+        quiet(Command::new("kill").args(["-STOP", pid]))?;
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        for process in children.split_whitespace().chain([pid]) {
+            // A child may end by itself.
+            let _ = quiet(Command::new("kill").args(["-KILL", process]));
+        }
+        if let Some(keeper) = self.keepers.last_mut() {
+            keeper.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again after a [`kill`](Self::kill), on the same port and data.
+    ///
+    /// # Errors
+    ///
+    /// Returns what the server said if it does not start.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        ensure!(self.run()?, "Postgres did not start again:\n{}", self.log());
+        Ok(())
+    }
+
+    fn prepare(programs: &Path, commits: Commits) -> anyhow::Result<Self> {
+        let owner = Owner::find()?;
+        let started = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
+        let name = format!("tower-audit-postgres-{}-{started}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder)
             .with_context(|| format!("could not create {}", folder.display()))?;
         owner.give(&folder)?;
@@ -103,47 +193,75 @@ impl Cluster {
             "--no-sync",
         ]);
         quiet(owner.run(initdb.args(["--locale", "C", "--pgdata"]).arg(&data)))?;
+        Ok(Self {
+            programs: programs.to_owned(),
+            owner,
+            commits,
+            folder,
+            port: free_port()?,
+            keepers: Vec::new(),
+        })
+    }
 
-        let port = free_port()?;
-        let log = fs::File::create(folder.join("log")).context("could not create the log")?;
+    /// Runs the server; returns `false` if it ended at once.
+    fn run(&mut self) -> anyhow::Result<bool> {
+        let log = fs::File::create(self.folder.join("log")).context("could not create the log")?;
+        let data = self.folder.join("data");
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "sh"]).arg(&folder);
-        keeper.arg(programs.join("postgres")).arg("-D").arg(&data);
-        keeper.args(["-p", &port.to_string(), "-k"]).arg(&folder);
+        keeper.args(["-c", KEEPER, "sh"]).arg(&self.folder);
+        keeper
+            .arg(self.programs.join("postgres"))
+            .arg("-D")
+            .arg(&data);
+        keeper
+            .args(["-p", &self.port.to_string(), "-k"])
+            .arg(&self.folder);
         keeper.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        let commit = match self.commits {
+            Commits::AreFast => "synchronous_commit=off",
+            Commits::Survive => "synchronous_commit=on",
+        };
+        keeper.args(["-c", commit]);
         keeper
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log);
         // A group of its own: Ctrl-C in the terminal is for us.
-        let keeper = owner
-            .run(keeper.process_group(0))
-            .spawn()
-            .context("could not start Postgres")?;
-        Ok(Self {
-            keeper,
-            folder,
-            port,
-        })
+        let keeper = self.owner.run(keeper.process_group(0)).spawn();
+        let mut keeper = keeper.context("could not start Postgres")?;
+        let is_ready = wait_until_ready(&mut keeper, self.port);
+        self.keepers.push(keeper);
+        is_ready
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
+        for keeper in &mut self.keepers {
+            drop(keeper.stdin.take());
+        }
+        for keeper in &mut self.keepers {
+            let _ = keeper.wait();
+        }
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
 /// Runs the server until its standard input closes, which happens however we end, and then deletes
-/// the folder. A throw-away cluster needs no orderly end.
+/// the folder. A throw-away cluster needs no orderly end. One that was killed (137) keeps its folder:
+/// whoever killed it may start it again.
 const KEEPER: &str = r#"
 folder=$1; shift
 exec 3<&0
 "$@" & server=$!
 (cat <&3 >/dev/null; kill -QUIT "$server"; while kill -0 "$server"; do sleep 0.1; done; rm -rf "$folder") 2>/dev/null &
+watcher=$!
 wait "$server"
+[ $? -ne 137 ] || kill "$watcher"
 "#;
 
 /// Returns whether the server takes connections; `false` if it has ended instead.
@@ -176,6 +294,7 @@ fn free_port() -> anyhow::Result<u16> {
 }
 
 /// Who the server runs as: Postgres refuses to run as root.
+#[derive(Debug)]
 enum Owner {
     Us,
     Other { user: u32, group: u32 },
@@ -283,7 +402,6 @@ const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "max_connections=200",
     "fsync=off",
-    "synchronous_commit=off",
     "full_page_writes=off",
     "shared_buffers=128MB",
 ];

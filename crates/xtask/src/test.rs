@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{
+use xtask::{
     command::{cargo, run},
     postgres::{Postgres, VARIABLE},
 };

@@ -1,6 +1,6 @@
 //! A database of one's own for each test.
 
-use std::{future::Future, str::FromStr};
+use std::{future::Future, net::SocketAddr, str::FromStr};
 
 use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection, PgPool, SqlitePool,
@@ -56,6 +56,13 @@ impl Postgres {
         let this = Self::fresh().await;
         tower_audit::migrate(&this.pool).await.unwrap();
         this
+    }
+
+    /// Returns where the server listens.
+    pub(crate) async fn address(&self) -> SocketAddr {
+        let server = (self.options.get_host(), self.options.get_port());
+        let mut found = tokio::net::lookup_host(server).await.unwrap();
+        found.next().expect("the test Postgres has an address")
     }
 }
 

@@ -1,0 +1,5 @@
+//! What the project's own commands stand on; the tests use it too.
+#![expect(clippy::print_stdout, reason = "a command talks to the terminal")]
+
+pub mod command;
+pub mod postgres;

@@ -1,0 +1,147 @@
+//! A process that is killed under load, twenty times at random moments.
+
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, RandomState},
+    path::Path,
+};
+
+use sqlx::{PgPool, SqlitePool};
+use tempfile::TempDir;
+use tower_audit::Mode;
+use tower_audit_tests::{
+    proxy::{Fault, Proxy},
+    victim::{Load, Plan},
+};
+
+use crate::support::{
+    database::{Postgres, Sqlite},
+    soon, until,
+};
+
+const ROUNDS: usize = 20;
+
+fn plan(folder: &TempDir, database: &str, mode: Mode) -> Plan {
+    Plan {
+        program: Path::new(env!("CARGO_BIN_EXE_victim")).to_owned(),
+        database: database.to_owned(),
+        mode,
+        spool: None,
+        started: folder.path().join("started"),
+    }
+}
+
+fn random(below: u64) -> usize {
+    usize::try_from(RandomState::new().hash_one(0_u8) % below).unwrap()
+}
+
+/// Kills the process again and again, each time after a random number of answers, and returns what was
+/// answered.
+async fn kill_under_load(plan: &Plan) -> BTreeSet<u64> {
+    let mut load = Load::default();
+    for _ in 0..ROUNDS {
+        let mut victim = soon(plan.start()).await.unwrap();
+        let enough = load.answered() + random(120);
+        load.clients(victim.address(), 8);
+        until(|| load.answered() >= enough).await;
+        victim.kill().await.unwrap();
+        soon(load.lost()).await;
+    }
+    let answered = load.end().await;
+    assert!(
+        answered.len() > ROUNDS,
+        "only {} were answered",
+        answered.len()
+    );
+    answered
+}
+
+const ROWS: &str = "SELECT target_id FROM control_plane.audit_logs WHERE target_type = 'thing'";
+
+async fn rows(pool: &PgPool) -> Vec<u64> {
+    let ids: Vec<String> = sqlx::query_scalar(ROWS).fetch_all(pool).await.unwrap();
+    ids.into_iter().map(|id| id.parse().unwrap()).collect()
+}
+
+async fn rows_in_sqlite(pool: &SqlitePool) -> Vec<u64> {
+    let rows = "SELECT target_id FROM audit_logs WHERE target_type = 'thing'";
+    let ids: Vec<String> = sqlx::query_scalar(rows).fetch_all(pool).await.unwrap();
+    ids.into_iter().map(|id| id.parse().unwrap()).collect()
+}
+
+/// Each request has a number of its own, so a number that is there twice is a duplicate.
+fn assert_kept(wanted: &BTreeSet<u64>, rows: &[u64]) {
+    let found: BTreeSet<u64> = rows.iter().copied().collect();
+    assert_eq!(found.len(), rows.len(), "duplicates");
+    let lost: Vec<&u64> = wanted.difference(&found).collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {} lost: {lost:?}",
+        lost.len(),
+        wanted.len()
+    );
+}
+
+#[tokio::test]
+async fn every_durable_request_that_was_answered_has_its_row() {
+    let (database, folder) = (Postgres::migrated().await, TempDir::new().unwrap());
+    let answered = kill_under_load(&plan(&folder, &database.url, Mode::Durable)).await;
+    assert_kept(&answered, &rows(&database.pool).await);
+}
+
+#[tokio::test]
+async fn in_sqlite_too_every_durable_request_that_was_answered_has_its_row() {
+    let (database, folder) = (Sqlite::migrated().await, TempDir::new().unwrap());
+    let answered = kill_under_load(&plan(&folder, &database.url, Mode::Durable)).await;
+    assert_kept(&answered, &rows_in_sqlite(&database.pool).await);
+}
+
+#[tokio::test]
+async fn every_strict_request_that_was_answered_is_final_and_every_one_that_began_is_pending_at_least()
+ {
+    let (database, folder) = (Postgres::migrated().await, TempDir::new().unwrap());
+    let plan = plan(&folder, &database.url, Mode::Strict);
+    let answered = kill_under_load(&plan).await;
+    let rows = rows(&database.pool).await;
+    assert_kept(&answered, &rows);
+    assert_kept(&plan.started().unwrap(), &rows);
+    let pending = "SELECT target_id FROM control_plane.audit_logs WHERE outcome = 'pending'";
+    let pending: Vec<String> = sqlx::query_scalar(pending)
+        .fetch_all(&database.pool)
+        .await
+        .unwrap();
+    let open: BTreeSet<u64> = pending.into_iter().map(|id| id.parse().unwrap()).collect();
+    assert!(answered.is_disjoint(&open), "answered, and not completed");
+}
+
+#[tokio::test]
+async fn in_sqlite_too_every_strict_request_that_began_is_pending_at_least() {
+    let (database, folder) = (Sqlite::migrated().await, TempDir::new().unwrap());
+    let plan = plan(&folder, &database.url, Mode::Strict);
+    let answered = kill_under_load(&plan).await;
+    let rows = rows_in_sqlite(&database.pool).await;
+    assert_kept(&answered, &rows);
+    assert_kept(&plan.started().unwrap(), &rows);
+}
+
+#[tokio::test]
+async fn with_a_dead_database_every_durable_request_that_was_answered_is_in_the_spool_and_then_a_row()
+ {
+    let (database, folder) = (Postgres::migrated().await, TempDir::new().unwrap());
+    let proxy = Proxy::start(database.address().await).await.unwrap();
+    let (host, port) = (database.options.get_host(), database.options.get_port());
+    let dead = database
+        .url
+        .replace(&format!("{host}:{port}"), &proxy.address().to_string());
+    assert_ne!(dead, database.url);
+    let mut plan = plan(&folder, &dead, Mode::Durable);
+    plan.spool = Some(folder.path().join("spool"));
+    proxy.set(Fault::Cut);
+    let answered = kill_under_load(&plan).await;
+    assert_eq!(rows(&database.pool).await.len(), 0);
+    proxy.set(Fault::None);
+    let mut victim = soon(plan.start()).await.unwrap();
+    soon(async { while rows(&database.pool).await.len() < answered.len() {} }).await;
+    soon(victim.stop()).await.unwrap();
+    assert_kept(&answered, &rows(&database.pool).await);
+}

@@ -1,0 +1,4 @@
+//! What the tests and the chaos runs share: faults, and a process to inflict them on.
+
+pub mod proxy;
+pub mod victim;
