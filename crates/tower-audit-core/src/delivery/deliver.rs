@@ -94,6 +94,8 @@ impl<R: Record, W: EventWriter<R>> Courier<R, W> {
             tried: Tried::GaveUp,
         };
         let limit = self.settings.write_timeout;
+        #[cfg(feature = "metrics")]
+        let started = tokio::time::Instant::now();
         // In a block of its own, so that a panic before the first await is caught as well.
         let append = caught(async { self.writer.append(records).await });
         let append = timeout(limit, append);
@@ -110,9 +112,15 @@ impl<R: Record, W: EventWriter<R>> Courier<R, W> {
                 let queued = self.queue.stats().queued;
                 self.trouble.down(error, records.len(), queued);
             }
-            Ok(()) | Err(_) => {
+            answered => {
                 turn.tried = Tried::Answered;
                 self.trouble.up();
+                #[cfg(feature = "metrics")]
+                if answered.is_ok() {
+                    super::metrics::written(records.len(), started.elapsed());
+                }
+                #[cfg(not(feature = "metrics"))]
+                let _ = answered;
             }
         }
         result

@@ -60,6 +60,8 @@ mod fate;
 mod handle;
 mod health;
 mod log;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod permit;
 mod queue;
 mod reaper;

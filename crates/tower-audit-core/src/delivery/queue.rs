@@ -35,6 +35,8 @@ pub(super) struct Queue<R> {
     changed: Notify,
     log_period: Duration,
     drop_log: Mutex<Once>,
+    #[cfg(feature = "metrics")]
+    pub(super) meter: super::metrics::Meter,
 }
 
 /// What the worker does next.
@@ -53,6 +55,8 @@ impl<R: Record> Queue<R> {
             changed: Notify::new(),
             log_period: settings.log_period,
             drop_log: Mutex::new(Once::default()),
+            #[cfg(feature = "metrics")]
+            meter: super::metrics::Meter::default(),
         })
     }
 
@@ -110,7 +114,11 @@ impl<R: Record> Queue<R> {
     fn refuse(&self, mut state: MutexGuard<'_, State<R>>, reason: DropReason) {
         state.refuse(reason);
         let dropped = state.counts.dropped;
+        let has_ended = state.phase() == Phase::Finished;
         drop(state);
+        if has_ended {
+            self.publish_last();
+        }
         let mut log = self.drop_log.lock().unwrap_or_else(PoisonError::into_inner);
         let due = log.due(Instant::now(), self.log_period);
         drop(log);
@@ -180,9 +188,16 @@ impl<R: Record> Queue<R> {
         self.lock().settle_left(records, fate);
     }
 
+    /// Publishes the counts, now that nobody does so any more.
+    fn publish_last(&self) {
+        #[cfg(feature = "metrics")]
+        self.meter.publish(self.stats());
+    }
+
     /// Says that the worker has ended.
     pub(super) fn finish(&self) {
         self.lock().finish();
+        self.publish_last();
         self.changed.notify_waiters();
     }
 

@@ -65,6 +65,10 @@ impl<R: Record, W: EventWriter<R>> Worker<R, W> {
         });
         let mut is_replaying = true;
         let mut reap = pin!(courier.reap());
+        #[cfg(feature = "metrics")]
+        let mut publish = pin!(courier.queue.publish());
+        #[cfg(not(feature = "metrics"))]
+        let mut publish = pin!(std::future::pending::<()>());
         let mut works: Vec<Work<'_>> = Vec::new();
         loop {
             match courier.queue.next(Instant::now()) {
@@ -74,6 +78,7 @@ impl<R: Record, W: EventWriter<R>> Worker<R, W> {
                     () = courier.queue.work.notified() => {}
                     () = replay.as_mut(), if is_replaying => is_replaying = false,
                     () = reap.as_mut() => {}
+                    () = publish.as_mut() => {}
                     () = sleep(limit.unwrap_or_default()), if limit.is_some() => {}
                 },
                 Next::Done => break,

@@ -2,6 +2,8 @@
 
 mod durable;
 mod engine;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod model;
 mod spooled;
 
