@@ -28,6 +28,7 @@ fn plan(folder: &TempDir, database: &str, mode: Mode) -> Plan {
         mode,
         spool: None,
         started: folder.path().join("started"),
+        before: None,
     }
 }
 
@@ -142,6 +143,44 @@ async fn with_a_dead_database_every_durable_request_that_was_answered_is_in_the_
     proxy.set(Fault::None);
     let mut victim = soon(plan.start()).await.unwrap();
     soon(async { while rows(&database.pool).await.len() < answered.len() {} }).await;
+    soon(victim.stop()).await.unwrap();
+    assert_kept(&answered, &rows(&database.pool).await);
+}
+
+/// Returns the URL of the database as it is behind the proxy.
+fn behind(database: &Postgres, proxy: &Proxy) -> String {
+    let server = (database.options.get_host(), database.options.get_port());
+    let server = format!("{}:{}", server.0, server.1);
+    let url = database.url.replace(&server, &proxy.address().to_string());
+    assert_ne!(url, database.url);
+    url
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_no_more_in_the_middle_of_a_write_costs_no_event() {
+    let (database, folder) = (Postgres::migrated().await, TempDir::new().unwrap());
+    let proxy = Proxy::start(database.address().await).await.unwrap();
+    let mut plan = plan(&folder, &behind(&database, &proxy), Mode::Background);
+    plan.spool = Some(folder.path().join("spool"));
+    // Files of 16 blocks of 512 bytes: a write that goes beyond is cut off there, and then fails.
+    plan.before = Some("trap '' XFSZ && ulimit -f 16".to_owned());
+    proxy.set(Fault::Cut);
+    let mut victim = soon(plan.start()).await.unwrap();
+    let mut load = Load::default();
+    load.clients(victim.address(), 4);
+    let refused = async { while victim.stats().await.unwrap().spool_refused == 0 {} };
+    soon(refused).await;
+    let answered = soon(load.end()).await;
+    proxy.set(Fault::None);
+    let drained = async {
+        loop {
+            let stats = victim.stats().await.unwrap();
+            if stats.queued + stats.spooled == 0 {
+                break stats.dropped;
+            }
+        }
+    };
+    assert_eq!(soon(drained).await, 0);
     soon(victim.stop()).await.unwrap();
     assert_kept(&answered, &rows(&database.pool).await);
 }

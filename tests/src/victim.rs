@@ -43,6 +43,8 @@ pub struct Plan {
     pub spool: Option<PathBuf>,
     /// The file that gets a line for each handler that begins.
     pub started: PathBuf,
+    /// What `sh` does before the program takes its place, such as `ulimit -f 16`.
+    pub before: Option<String>,
 }
 
 /// A running process, killed when this is dropped.
@@ -63,6 +65,8 @@ pub struct VictimStats {
     pub dropped: u64,
     /// Requests that were answered although nobody knew whether their event was kept.
     pub unconfirmed: u64,
+    /// Batches that the spool could not take.
+    pub spool_refused: u64,
 }
 
 impl Plan {
@@ -72,7 +76,7 @@ impl Plan {
     ///
     /// Returns an error if it does not start.
     pub async fn start(&self) -> anyhow::Result<Victim> {
-        let mut command = Command::new(&self.program);
+        let mut command = self.command();
         command
             .env(DATABASE, &self.database)
             .env(STARTED, &self.started);
@@ -91,6 +95,18 @@ impl Plan {
         out.read_line(&mut line).await?;
         let address = line.trim().parse().context("the victim did not start")?;
         Ok(Victim { child, address })
+    }
+
+    fn command(&self) -> Command {
+        let Some(before) = &self.before else {
+            return Command::new(&self.program);
+        };
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(format!("{before} && exec \"$0\""))
+            .arg(&self.program);
+        command
     }
 
     /// Returns the handlers that have begun.
@@ -160,6 +176,7 @@ impl Victim {
             spooled: next()?,
             dropped: next()?,
             unconfirmed: next()?,
+            spool_refused: next()?,
         })
     }
 }

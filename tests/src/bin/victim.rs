@@ -91,14 +91,12 @@ async fn start_thing(
         .map_err(|error| error.to_string())
 }
 
-/// Returns `queued spooled dropped unconfirmed`.
+/// Returns `queued spooled dropped unconfirmed spool_refused`.
 async fn stats(State(auditor): State<Auditor>) -> String {
     let stats = auditor.stats();
-    let dropped = stats.dropped.total();
-    format!(
-        "{} {} {dropped} {}\n",
-        stats.queued, stats.spooled, stats.unconfirmed
-    )
+    let (queued, spooled, dropped) = (stats.queued, stats.spooled, stats.dropped.total());
+    let (unconfirmed, spool_refused) = (stats.unconfirmed, stats.spool_refused);
+    format!("{queued} {spooled} {dropped} {unconfirmed} {spool_refused}\n")
 }
 
 async fn closed() -> std::io::Result<usize> {
