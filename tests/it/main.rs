@@ -4,6 +4,7 @@
 mod annotations;
 mod catalog;
 mod contract;
+mod corpus;
 mod faults;
 mod hostile;
 mod killed;

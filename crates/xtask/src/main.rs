@@ -5,6 +5,8 @@
     reason = "a command talks to the terminal"
 )]
 
+mod chaos;
+mod fuzz;
 mod test;
 
 use std::process::ExitCode;
@@ -25,6 +27,10 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
     match arguments {
         ["test"] => test::run_all(),
         ["postgres"] => postgres::serve(),
+        ["chaos"] => chaos::run_for("1"),
+        ["chaos", minutes] => chaos::run_for(minutes),
+        ["fuzz"] => fuzz::run_for("1"),
+        ["fuzz", minutes] => fuzz::run_for(minutes),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())
@@ -39,4 +45,9 @@ Usage: cargo xtask <command>
   test       Format, lints, every test with SQLite and with Postgres, doc tests, docs.
              Postgres: the URL in TOWER_AUDIT_TEST_POSTGRES if set, else a throw-away
              cluster on a free port of the loopback, installed first where possible.
-  postgres   Start such a throw-away cluster, print its URL, and stop it on Enter.";
+  postgres   Start such a throw-away cluster, print its URL, and stop it on Enter.
+  chaos [minutes]
+             Kill services, databases and connections under load, again and again (1 minute),
+             and end with a table of what was answered, found, duplicated and lost.
+  fuzz [minutes]
+             Fuzz the reader of spool segments (1 minute). Needs a C++ compiler.";

@@ -16,7 +16,7 @@ pub(crate) fn run_all() -> anyhow::Result<()> {
         .arg("clippy")
         .args(all)
         .args(["--all-targets", "--", "-D", "warnings"]))?;
-    for features in ["", "axum", "postgres", "sqlite"] {
+    for features in ["", "axum", "metrics", "postgres", "sqlite"] {
         let one = [
             "--package",
             "tower-audit",
@@ -30,6 +30,11 @@ pub(crate) fn run_all() -> anyhow::Result<()> {
             .args(one)
             .args(["--", "-D", "warnings"]))?;
     }
+    run(cargo()
+        .env("RUSTFLAGS", "--cfg shuttle")
+        .args(["test", "--package", "tower-audit-core", "--lib", "--locked"])
+        // Apart: other flags build everything anew.
+        .args(["--target-dir", "target/shuttle", "interleavings"]))?;
     let postgres = Postgres::find_or_start()?;
     run(cargo().env(VARIABLE, postgres.url()).arg("test").args(all))?;
     run(cargo()

@@ -1,7 +1,7 @@
 //! The lock, which a model checker can stand in for.
 
-#[cfg(not(shuttle))]
+#[cfg(not(all(test, shuttle)))]
 pub(super) use std::sync::{Mutex, MutexGuard};
 
-#[cfg(shuttle)]
+#[cfg(all(test, shuttle))]
 pub(super) use shuttle::sync::{Mutex, MutexGuard};

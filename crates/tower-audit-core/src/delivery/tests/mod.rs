@@ -2,6 +2,8 @@
 
 mod durable;
 mod engine;
+#[cfg(shuttle)]
+mod interleavings;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod model;

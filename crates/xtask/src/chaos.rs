@@ -1,0 +1,17 @@
+//! `cargo xtask chaos`.
+
+use anyhow::Context as _;
+use xtask::command::{cargo, run};
+
+/// Runs the kill and outage suite for so many minutes.
+pub(crate) fn run_for(minutes: &str) -> anyhow::Result<()> {
+    minutes
+        .parse::<u32>()
+        .with_context(|| format!("{minutes:?} is no number of minutes"))?;
+    let package = ["--package", "tower-audit-tests", "--release", "--locked"];
+    run(cargo().arg("build").args(package).args(["--bin", "victim"]))?;
+    run(cargo()
+        .arg("run")
+        .args(package)
+        .args(["--bin", "chaos", "--", minutes]))
+}
