@@ -80,3 +80,19 @@ async fn a_durable_event_is_in_the_database_when_it_is_confirmed() {
     assert!(in_postgres.get(event.id()).await.unwrap().is_some());
     assert!(in_sqlite.get(event.id()).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn with_the_database_gone_the_caller_gets_the_error() {
+    let database = Postgres::migrated().await;
+    let auditor = Auditor::new(PgStore::new(database.pool.clone()));
+    let mut tx = database.pool.begin().await.unwrap();
+    let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    let kill = sqlx::query("SELECT pg_terminate_backend($1)").bind(own);
+    kill.execute(&database.pool).await.unwrap();
+    let error = auditor.record_in(&mut *tx, event(1)).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(auditor.stats().accepted, 0);
+}
