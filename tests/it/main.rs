@@ -14,6 +14,7 @@ mod one_row;
 mod outage;
 mod placement;
 mod quickstart;
+mod readme;
 mod record_in;
 mod support;
 mod types;

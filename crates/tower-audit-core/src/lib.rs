@@ -4,6 +4,7 @@
 //!
 //! - [`event`]: what an audit event says ([`AuditEvent`], [`Actor`], [`Target`], [`Outcome`]).
 //! - [`delivery`]: the bounded queue, the batches, the retries and the counting.
+//! - [`spool`] and [`dead_letters`]: what is on disk while the store is away, or refuses it.
 //! - [`store`]: the traits of whoever keeps events, and a store in memory.
 //! - [`Auditor`]: the handle that joins the three.
 //!

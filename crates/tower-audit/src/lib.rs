@@ -53,7 +53,9 @@
 //! - [`Policy`]: which requests are recorded. By default everything that may change something, and
 //!   every denial; plain reads are not.
 //! - [`Auditor`]: what is no request, `stats`, `health`, `flush` and `shutdown`.
-//! - [`delivery`]: the queue, its bounds, and what happens when the store is slow or gone.
+//! - [`mode`]: how safe a row is before the client has its answer.
+//! - [`delivery`]: the queue, its bounds, and what happens when the store is slow or gone; [`spool`] and
+//!   [`dead_letters`]: what is on disk meanwhile.
 //! - [`architecture`]: one request walked through the rooms of the house.
 //!
 //! # Names by convention
@@ -78,13 +80,15 @@
 //!
 //! - `axum` (default): route templates, peer addresses, the [`AuditContext`] extractor. Without it
 //!   the layer works on any tower service; see [`PeerAddr`] and [`AuditLayer::route`].
-//! - `postgres`, `sqlite`: [`AuditLayer::new`] takes a pool; `migrate`, `PgStore`, `SqliteStore`.
+//! - `postgres`, `sqlite`: [`AuditLayer::new`] takes a pool; `migrate`, `PgStore`, `SqliteStore`,
+//!   `RecordIn`.
+//! - `metrics`: what is counted, through the [metrics](https://docs.rs/metrics) crate.
 //!
 //! # What it does not do
 //!
 //! No query string, header or body is stored, but for the user agent, `x-request-id` and
 //! `traceparent`. No header is trusted for the address of the client: `ip_address` is the peer of
-//! the socket. Events in memory do not survive a killed process.
+//! the socket. Events that are only in memory do not survive a killed process: see [`mode`].
 
 pub mod annotation;
 #[doc = include_str!("docs/architecture.md")]

@@ -6,13 +6,15 @@
 //!
 //! - Exactly one event a request, whether it succeeds, fails, panics, is answered 405, or its
 //!   client leaves before the response or in the middle of it.
-//! - The request never waits for the store. With
+//! - In [`Background`](crate::Mode::Background) mode the request never waits for the store. With
 //!   [`Overflow::Wait`](tower_audit_core::Overflow::Wait) it waits for room in the queue, before the
-//!   handler runs and at most as long as that says. (A tower service that works in `call`, before
-//!   its future is polled, is not held back.)
+//!   handler runs and at most as long as that says; with
+//!   [`Overflow::Reject`](tower_audit_core::Overflow::Reject) it is refused then. What the other modes
+//!   wait for is on the page of [`mode`](crate::mode).
 //! - Request and response bodies pass through as they are, frame by frame.
 //!
-//! An audit layer inside of another one leaves the request to the outer one.
+//! An audit layer inside of another one leaves the request to the outer one; its [mode](crate::mode)
+//! holds all the same.
 
 mod audit_layer;
 mod body;
