@@ -32,6 +32,7 @@ mod auditor;
 pub mod dead_letters;
 pub mod delivery;
 pub mod event;
+mod private;
 pub mod spool;
 pub mod store;
 

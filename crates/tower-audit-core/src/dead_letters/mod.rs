@@ -9,7 +9,7 @@
 //! # Guarantees
 //!
 //! - A letter that is counted as dead-lettered is on the disk.
-//! - Several processes may append to one file.
+//! - Several processes may append to one file, which only its owner may read.
 //! - The file takes no more than [`max_bytes`](DeadLetters::max_bytes); what comes then is counted as
 //!   dropped.
 //!

@@ -8,6 +8,8 @@ use std::{
 
 use chrono::{SecondsFormat, Utc};
 
+use crate::private;
+
 /// The file that takes the events which the store refused. See the [module page](crate::dead_letters).
 #[derive(Debug)]
 pub struct DeadLetters {
@@ -78,7 +80,7 @@ impl DeadLetters {
     }
 
     fn file(&self) -> io::Result<File> {
-        File::options()
+        private::options()
             .read(true)
             .append(true)
             .create(true)
@@ -94,3 +96,18 @@ fn last_byte(file: &mut File) -> io::Result<u8> {
 }
 
 const MAX_BYTES: u64 = 64 << 20;
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn only_the_owner_may_read_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = DeadLetters::open(folder.path().join("dead.jsonl")).unwrap();
+        let permissions = std::fs::metadata(letters.path()).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600);
+    }
+}

@@ -64,7 +64,10 @@ impl<R: Record, W: EventWriter<R>> Courier<R, W> {
 
     async fn replay_segment(&self, segment: Sealed) {
         let content = self.read(&segment).await;
-        let read = read_segment(&content).unwrap_or_default();
+        let mut read = read_segment(&content).unwrap_or_default();
+        // No more than were counted leave the count.
+        let counted = usize::try_from(segment.records).unwrap_or(usize::MAX);
+        read.records.truncate(counted);
         let found = u64::try_from(read.records.len()).unwrap_or(u64::MAX);
         let mut lost = segment.records.saturating_sub(found);
         self.lose(lost);

@@ -114,6 +114,7 @@ struct Finish<R: Record> {
 
 impl<R: Record> Finish<R> {
     fn settle(&self, mut left: Vec<Left<R>>) {
+        let mut abandoned = 0;
         // A disk that hangs must not hold up the end of the runtime a second time.
         let mut may_spool = self.disk.has_spool() && self.queue.phase() < Phase::CutOff;
         while !left.is_empty() {
@@ -124,12 +125,19 @@ impl<R: Record> Finish<R> {
             let fate = if may_spool {
                 Fate::Spooled
             } else {
+                abandoned += records.len();
                 Fate::Dropped(DropReason::Abandoned)
             };
             self.queue.settle_left(records.len(), fate);
             for ticket in tickets.into_iter().flatten() {
                 let _ = ticket.send(fate);
             }
+        }
+        if abandoned > 0 {
+            tracing::error!(
+                dropped.abandoned = abandoned,
+                "audit events were still queued when the auditor ended, and are lost"
+            );
         }
     }
 }

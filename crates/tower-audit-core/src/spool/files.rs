@@ -13,6 +13,7 @@ use super::{
     folder::{LOCK, lock_orphan},
     segment::{header, read_segment},
 };
+use crate::private::{self, sync_folder};
 
 /// The files of one process.
 pub(crate) struct Files {
@@ -27,7 +28,12 @@ pub(crate) struct Files {
     sealed: VecDeque<Sealed>,
     /// What all files of this process take, those that are being read included.
     bytes: u64,
+    /// Brings to the disk what was written: a test stands in for the disk.
+    pub(super) sync: SyncFile,
 }
+
+/// Brings to the disk what was written to a file.
+type SyncFile = Box<dyn Fn(&File) -> io::Result<()> + Send>;
 
 /// The segment that is being written.
 struct Open {
@@ -79,6 +85,7 @@ impl Files {
             open: None,
             sealed: VecDeque::new(),
             bytes: 0,
+            sync: Box::new(File::sync_data),
         }
     }
 
@@ -102,7 +109,7 @@ impl Files {
             None => Open::create(&self.own)?,
         };
         let before = open.bytes;
-        let result = open.append(encoded, records);
+        let result = open.append(encoded, records, &self.sync);
         self.bytes += open.bytes - before;
         self.open = Some(open);
         if result.is_err() {
@@ -154,7 +161,9 @@ impl Files {
 
     fn quarantine(&self, path: &Path) -> io::Result<()> {
         let folder = self.root.join(QUARANTINE);
-        fs::create_dir_all(&folder)?;
+        if !folder.exists() {
+            ignore_existing(private::create_folder(&folder))?;
+        }
         let name = path.with_extension(SEALED);
         ignore_missing(fs::rename(
             path,
@@ -262,7 +271,10 @@ impl Drop for Files {
 impl Open {
     fn create(folder: &Path) -> io::Result<Self> {
         let path = folder.join(Uuid::now_v7().to_string()).with_extension(OPEN);
-        let file = File::options().append(true).create_new(true).open(&path)?;
+        let file = private::options()
+            .append(true)
+            .create_new(true)
+            .open(&path)?;
         let open = Self {
             file,
             path,
@@ -278,7 +290,7 @@ impl Open {
         }
     }
 
-    fn append(&mut self, encoded: &[u8], records: u64) -> io::Result<()> {
+    fn append(&mut self, encoded: &[u8], records: u64, sync: &SyncFile) -> io::Result<()> {
         let before = self.bytes;
         let with_header = if before == 0 {
             [&header(), encoded].concat()
@@ -286,10 +298,7 @@ impl Open {
             Vec::new()
         };
         let bytes = if before == 0 { &with_header } else { encoded };
-        let written = self
-            .file
-            .write_all(bytes)
-            .and_then(|()| self.file.sync_data());
+        let written = self.file.write_all(bytes).and_then(|()| sync(&self.file));
         if let Err(error) = written {
             // Best effort: what stays behind the last confirmed byte is never read.
             let _ = self
@@ -317,14 +326,18 @@ impl Sealed {
     }
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
 /// Whoever deleted the file did what we were about to do.
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Whoever made the folder did what we were about to do.
+fn ignore_existing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result,
     }
 }

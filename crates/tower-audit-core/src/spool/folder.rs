@@ -10,6 +10,7 @@ use std::{
 use uuid::Uuid;
 
 use super::files::Files;
+use crate::private;
 
 /// A folder for records whose store is away; see the [module page](crate::spool).
 pub struct Spool {
@@ -109,14 +110,20 @@ pub struct SpoolError {
 /// Makes and locks the folder of this process. It gets its name only once it is locked, so that nobody
 /// takes it for one that was left behind.
 fn make_own(root: &Path) -> io::Result<(PathBuf, File)> {
-    fs::create_dir_all(root)?;
+    if !root.exists() {
+        private::create_folders(root)?;
+    }
     let name = Uuid::now_v7().to_string();
     let (new, own) = (root.join(format!(".new-{name}")), root.join(name));
-    fs::create_dir(&new)?;
-    let lock = File::create(new.join(LOCK))?;
+    private::create_folder(&new)?;
+    let lock = private::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(new.join(LOCK))?;
     lock.try_lock().map_err(io::Error::from)?;
     fs::rename(&new, &own)?;
-    File::open(root)?.sync_all()?;
+    private::sync_folder(root)?;
     Ok((own, lock))
 }
 

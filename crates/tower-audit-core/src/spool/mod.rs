@@ -11,6 +11,7 @@
 //!   process left behind when it ended, however it ended, is taken over by the next one to look.
 //! - A tail that a crash cut off is cut off. A damaged record costs only itself: it is counted, and the
 //!   file that it was in is kept in `quarantine`.
+//! - Only the owner of the process may look into what it makes.
 //! - It takes no more than [`max_bytes`](SpoolBuilder::max_bytes). A full disk is no failure: the spool
 //!   takes no more until there is room, and says so in the counts.
 //!

@@ -297,3 +297,52 @@ fn a_folder_that_cannot_be_used_is_refused_by_name() {
     let error = Spool::open(&file).unwrap_err().to_string();
     assert!(error.contains("file cannot be used as a spool"), "{error}");
 }
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_look_into_what_is_made() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let root = TempDir::new().unwrap();
+    let folder = root.path().join("spool");
+    let mut files = spool(&folder);
+    append(&mut files, &["a"]);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let own = own_folder(&folder);
+    assert_eq!((mode(&folder), mode(&own)), (0o700, 0o700));
+    for file in fs::read_dir(own).unwrap() {
+        assert_eq!(mode(&file.unwrap().path()), 0o600);
+    }
+}
+
+#[test]
+fn what_is_spooled_survives_a_machine_that_loses_all_that_was_not_synced() {
+    let root = TempDir::new().unwrap();
+    let mut files = spool(root.path());
+    let synced = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let on_disk = std::sync::Arc::clone(&synced);
+    files.sync = Box::new(move |file| {
+        on_disk.store(file.metadata()?.len(), std::sync::atomic::Ordering::SeqCst);
+        Ok(())
+    });
+    append(&mut files, &["a", "b"]);
+    append(&mut files, &["c"]);
+    let is_segment = |path: &PathBuf| path.extension().is_some();
+    let mut written = fs::read_dir(own_folder(root.path()))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut content = fs::read(written.find(is_segment).unwrap()).unwrap();
+    content.truncate(usize::try_from(synced.load(std::sync::atomic::Ordering::SeqCst)).unwrap());
+    assert_eq!(read_segment(&content).unwrap().records.len(), 3);
+}
+
+#[test]
+fn what_the_disk_did_not_sync_is_not_spooled_and_never_read() {
+    let root = TempDir::new().unwrap();
+    let mut files = spool(root.path());
+    append(&mut files, &["a"]);
+    files.sync = Box::new(|_| Err(std::io::ErrorKind::StorageFull.into()));
+    assert!(files.append(&encoded(&["b"]), 1).is_err());
+    files.sync = Box::new(fs::File::sync_data);
+    append(&mut files, &["c"]);
+    assert_eq!(drain(&mut files), ["a", "c"]);
+}

@@ -20,7 +20,8 @@ use crate::{
 
 /// Middleware that records one audit event per request.
 ///
-/// See the [module page](crate::layer).
+/// The inner service must be `Clone`, as it is everywhere in axum: a request that has to wait before it
+/// may run takes the one that is ready with it. See the [module page](crate::layer).
 #[derive(Clone, Debug)]
 pub struct AuditService<S> {
     pub(super) inner: S,
