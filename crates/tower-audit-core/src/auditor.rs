@@ -122,6 +122,21 @@ impl Auditor {
         self.delivery.reserve(bytes).await
     }
 
+    /// Reserves room for `N` events of about this many bytes each, for all of them or for none; else as
+    /// [`reserve`](Self::reserve).
+    pub async fn reserve_all<const N: usize>(
+        &self,
+        bytes: usize,
+    ) -> Option<[Permit<AuditEvent>; N]> {
+        self.delivery.reserve_all(bytes).await
+    }
+
+    /// Returns whether there would be room for so many events of this size in an empty queue.
+    #[must_use]
+    pub fn could_hold(&self, events: usize, bytes: usize) -> bool {
+        self.delivery.could_hold(events, bytes)
+    }
+
     /// Returns what happens to an event that finds the queue full.
     #[must_use]
     pub fn overflow(&self) -> Overflow {
@@ -141,8 +156,10 @@ impl Auditor {
     }
 
     /// Asks for pending events to be looked after from now on: those that nobody completes within
-    /// [`pending_timeout`](DeliverySettings::pending_timeout) become unknown. A layer with a route in
-    /// `Strict` mode does it by itself.
+    /// [`pending_timeout`](DeliverySettings::pending_timeout) become unknown.
+    ///
+    /// A layer whose own mode or table says `Strict` does it by itself, and so does the first request of
+    /// a handler that is annotated so; call it at the start for what a process before this one left.
     pub fn reap_pending(&self) {
         self.delivery.reap_pending();
     }

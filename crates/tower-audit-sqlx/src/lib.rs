@@ -8,7 +8,7 @@
 //!
 //! - A row exists once, however often its batch is written.
 //! - The table refuses UPDATE, DELETE and TRUNCATE, but for the one move from `pending` to a final
-//!   outcome.
+//!   outcome, also when it has become `unknown` in between because nobody completed it in time.
 //! - [`migrate`] may be called by every replica at once, keeps its books in
 //!   `_tower_audit_migrations`, apart from the app's own migrations, and leaves no lock behind when
 //!   it fails.

@@ -46,7 +46,7 @@ macro_rules! mount_contract {
             a_pending_row_and_its_end_in_one_batch_are_one_final_row,
             an_end_keeps_what_was_known_when_the_request_arrived,
             pending_rows_that_are_old_become_unknown,
-            an_unknown_row_is_final,
+            what_really_happened_takes_the_place_of_a_row_that_was_given_up,
         );
     };
 }
@@ -399,12 +399,21 @@ async fn pending_rows_that_are_old_become_unknown(store: impl EventWriter + Even
     );
 }
 
-async fn an_unknown_row_is_final(store: impl EventWriter + EventReader) {
+async fn what_really_happened_takes_the_place_of_a_row_that_was_given_up(
+    store: impl EventWriter + EventReader,
+) {
     let pending = pending(1);
     store.append(std::slice::from_ref(&pending)).await.unwrap();
     assert_eq!(store.reap(at(50)).await.unwrap(), 1);
+    assert_eq!(
+        row(&store, &pending).await.reason(),
+        Some("never_completed")
+    );
     store.append(&[end_of(&pending)]).await.unwrap();
-    assert_eq!(outcome(&store, &pending).await, Outcome::Unknown);
+    assert_eq!(row(&store, &pending).await.reason(), Some("quota_exceeded"));
+    let again = builder(1).id(pending.id()).build().completing();
+    store.append(&[again]).await.unwrap();
+    assert_eq!(outcome(&store, &pending).await, Outcome::Failure);
 }
 
 /// Twenty events, one of which the test's table refuses.

@@ -25,13 +25,15 @@
 //! # let path = folder.path().join("dead-letters.jsonl");
 //! # let event = AuditEvent::builder(Actor::system(), "report.send", Target::none()).build();
 //! # DeadLetters::open(&path)?.append("a check failed", serde_json::to_string(&event)?.as_bytes())?;
-//! // Out of the way first, so that what is refused again goes to a new file.
+//! // Out of the way first, so that what is refused again goes to a new file. Keep the old one until
+//! // you are sure: an auditor that was just about to append to it may have done so behind you.
 //! let taken = path.with_extension("taken");
 //! std::fs::rename(&path, &taken)?;
 //! let auditor = Auditor::new(MemoryStore::new());
 //! for letter in dead_letters::read(&taken)? {
 //!     match letter {
-//!         Ok(letter) => auditor.record(letter.event),
+//!         // One after the other: a file may hold more than the queue has room for.
+//!         Ok(letter) => drop(auditor.record_durable(letter.event).await?),
 //!         Err(line) => eprintln!("{line}"), // say so and go on: the others are good
 //!     }
 //! }

@@ -31,8 +31,9 @@ pub(super) enum Turn {
 impl Breaker {
     pub(super) fn new(first: Duration, most: Duration) -> Self {
         Self {
-            first,
-            most,
+            // Never zero, which would leave nobody else a turn, and never for ever.
+            first: first.clamp(SHORTEST, LONGEST),
+            most: most.clamp(SHORTEST, LONGEST),
             failures: 0,
             next_try: None,
             is_trying: false,
@@ -99,6 +100,9 @@ impl Breaker {
     }
 }
 
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// So many failures in a row open it: one may be a connection that went stale in the pool.
 const OPENS_AFTER: u32 = 3;
 
@@ -160,6 +164,14 @@ mod tests {
         let (mut breaker, now) = breaker();
         (0..40).for_each(|_| breaker.failed(now, false, u64::MAX));
         assert_eq!(breaker.turn(now), Turn::Wait(Some(MOST)));
+    }
+
+    #[test]
+    fn a_wait_of_nothing_still_leaves_others_their_turn() {
+        let now = Instant::now();
+        let mut breaker = Breaker::new(Duration::ZERO, Duration::ZERO);
+        breaker.failed(now, false, u64::MAX);
+        assert_eq!(breaker.turn(now), Turn::Wait(Some(SHORTEST)));
     }
 
     #[test]

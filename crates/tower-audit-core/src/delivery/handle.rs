@@ -94,7 +94,7 @@ impl<R: Record> Delivery<R> {
         permit: Permit<R>,
         record: impl Into<Box<R>>,
     ) -> Result<Kept, NotKept> {
-        let deadline = Instant::now() + self.running.confirm_timeout;
+        let deadline = after(self.running.confirm_timeout);
         let (ticket, fate) = oneshot::channel();
         permit.send_with(record.into(), Some(ticket));
         match timeout_at(deadline, fate).await {
@@ -128,7 +128,7 @@ impl<R: Record> Delivery<R> {
             return Err(NotKept::Closed);
         }
         let may_spool = !in_store && *confirm == Confirm::StoreOrSpool && *has_spool;
-        if queue.is_store_down() && !(may_spool && queue.can_spool()) {
+        if queue.is_store_down() && !(may_spool && queue.would_spool()) {
             return Err(NotKept::Unavailable);
         }
         Ok(())
@@ -137,7 +137,8 @@ impl<R: Record> Delivery<R> {
     /// Reserves room for one record of about this many bytes, if there is some now.
     #[must_use]
     pub fn try_reserve(&self, bytes: usize) -> Option<Permit<R>> {
-        self.running.queue.try_reserve(bytes)
+        let [permit] = self.running.queue.try_reserve(bytes)?;
+        Some(permit)
     }
 
     /// Reserves room for one record of about this many bytes.
@@ -145,10 +146,24 @@ impl<R: Record> Delivery<R> {
     /// Waits as [`Overflow::Wait`] says, and returns `None` when there was none in that time.
     /// Dropping the future reserves nothing.
     pub async fn reserve(&self, bytes: usize) -> Option<Permit<R>> {
+        let [permit] = self.reserve_all(bytes).await?;
+        Some(permit)
+    }
+
+    /// Reserves room for `N` records of about this many bytes each, for all of them or for none: whoever
+    /// holds one and waits for the next can make everybody wait. Else as [`reserve`](Self::reserve).
+    pub async fn reserve_all<const N: usize>(&self, bytes: usize) -> Option<[Permit<R>; N]> {
+        let queue = &self.running.queue;
         match self.running.overflow {
-            Overflow::Drop | Overflow::Spill | Overflow::Reject => self.try_reserve(bytes),
-            Overflow::Wait(limit) => timeout(limit, self.running.queue.reserve(bytes)).await.ok(),
+            Overflow::Drop | Overflow::Spill | Overflow::Reject => queue.try_reserve(bytes),
+            Overflow::Wait(limit) => timeout(limit, queue.reserve(bytes)).await.ok(),
         }
+    }
+
+    /// Returns whether there would be room for so many records of this size in an empty queue.
+    #[must_use]
+    pub fn could_hold(&self, records: usize, bytes: usize) -> bool {
+        self.running.queue.could_hold(records, bytes)
     }
 
     /// Returns what happens to a record that finds no room.
@@ -243,8 +258,11 @@ impl<R: Record> Delivery<R> {
         } else {
             Duration::ZERO
         };
-        let end = Instant::now() + deadline;
-        if timeout_at(end - to_spool, queue.finished()).await.is_err() {
+        let end = after(deadline);
+        if timeout_at(end.checked_sub(to_spool).unwrap_or(end), queue.finished())
+            .await
+            .is_err()
+        {
             queue.enter_phase(Phase::GivingUp);
             if timeout_at(end, queue.finished()).await.is_err() {
                 queue.enter_phase(Phase::CutOff);
@@ -280,6 +298,12 @@ impl<R: Record> Drop for Running<R> {
     fn drop(&mut self) {
         self.queue.enter_phase(Phase::Closed);
     }
+}
+
+/// Returns the moment after this time. One that nobody lives to see is as good as never.
+fn after(time: Duration) -> Instant {
+    let never = Duration::from_secs(100 * 365 * 24 * 3_600);
+    Instant::now() + time.min(never)
 }
 
 /// How much of its deadline a shutdown keeps for the spool, at most.

@@ -131,14 +131,17 @@ impl<R: Record> Queue<R> {
         }
     }
 
-    /// Reserves room for one record of about this size.
-    pub(super) fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<Permit<R>> {
-        let has_room = self.lock().reserve(bytes);
-        has_room.then(|| Permit::new(Arc::clone(self), bytes))
+    /// Reserves room for so many records of about this size, or for none.
+    pub(super) fn try_reserve<const N: usize>(
+        self: &Arc<Self>,
+        bytes: usize,
+    ) -> Option<[Permit<R>; N]> {
+        let has_room = self.lock().reserve(N, bytes);
+        has_room.then(|| std::array::from_fn(|_| Permit::new(Arc::clone(self), bytes)))
     }
 
-    /// Waits until room for one record could be reserved.
-    pub(super) async fn reserve(self: &Arc<Self>, bytes: usize) -> Permit<R> {
+    /// Waits until room for so many records could be reserved.
+    pub(super) async fn reserve<const N: usize>(self: &Arc<Self>, bytes: usize) -> [Permit<R>; N] {
         until(&self.changed, || self.try_reserve(bytes)).await
     }
 
@@ -201,6 +204,10 @@ impl<R: Record> Queue<R> {
         self.changed.notify_waiters();
     }
 
+    pub(super) fn could_hold(&self, records: usize, bytes: usize) -> bool {
+        self.lock().could_hold(records, bytes)
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.lock().is_full()
     }
@@ -243,7 +250,13 @@ impl<R: Record> Queue<R> {
             } else if is_late {
                 way = Way::GiveUp;
             } else {
-                return state.breaker.turn(now);
+                return match (state.breaker.turn(now), state.spool_retry(now)) {
+                    // The spool may have room before the store is back.
+                    (Turn::Wait(wait), Some(retry)) if state.breaker.is_open() => {
+                        Turn::Wait(Some(wait.map_or(retry, |wait| wait.min(retry))))
+                    }
+                    (turn, _) => turn,
+                };
             }
             Turn::Try
         })
@@ -319,8 +332,9 @@ impl<R: Record> Queue<R> {
         breaker.is_open() && !breaker.could_try(Instant::now())
     }
 
-    pub(super) fn can_spool(&self) -> bool {
-        self.lock().can_spool(Instant::now())
+    /// Returns whether the spool would take a record that came now.
+    pub(super) fn would_spool(&self) -> bool {
+        self.lock().would_spool(Instant::now())
     }
 
     /// Notes what the spool said, and how many bytes it takes.

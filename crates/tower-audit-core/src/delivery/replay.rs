@@ -35,7 +35,7 @@ impl<R: Record, W: EventWriter<R>> Courier<R, W> {
                     Ok(Some(segment)) => self.replay_segment(segment).await,
                     Ok(None) => sleep(SPOOL_RETRY).await,
                     Err(error) => {
-                        self.trouble.spool_down(&error);
+                        self.trouble.spool_failed(&error);
                         sleep(SPOOL_RETRY).await;
                     }
                 }
@@ -58,7 +58,7 @@ impl<R: Record, W: EventWriter<R>> Courier<R, W> {
             Err(error) => Err(error),
         };
         if let Err(error) = result {
-            self.trouble.spool_down(&error);
+            self.trouble.spool_failed(&error);
         }
     }
 
@@ -87,23 +87,28 @@ impl<R: Record, W: EventWriter<R>> Courier<R, W> {
         let is_damaged = lost > 0 || read.damaged > 0;
         self.trouble.replayed(&segment, lost);
         match self.disk.finish(segment, is_damaged).await {
-            Ok(bytes) => self.queue.count(|counts| counts.spool_bytes = bytes),
-            Err(error) => self.trouble.spool_down(&error),
+            Ok(bytes) => {
+                // There is room again.
+                self.queue.spooled(bytes, None);
+                self.trouble.spool_up();
+            }
+            Err(error) => self.trouble.spool_failed(&error),
         }
     }
 
-    /// Reads the segment; what nobody can find any more is empty.
+    /// Reads the segment; what nobody can find or read any more is empty.
     async fn read(&self, segment: &Sealed) -> Vec<u8> {
-        loop {
+        for _ in 0..READ_TRIES {
             match self.disk.read(segment.clone()).await {
                 Ok(content) => return content,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                 Err(error) => {
-                    self.trouble.spool_down(&error);
+                    self.trouble.spool_failed(&error);
                     sleep(SPOOL_RETRY).await;
                 }
             }
         }
+        Vec::new()
     }
 
     /// Returns how many of these records make a batch.
@@ -162,6 +167,10 @@ impl<R: Record> Drop for Place<'_, R> {
         self.0.end_replay();
     }
 }
+
+/// A segment that cannot be read so many times in a row goes to quarantine: the others behind it must
+/// not wait for ever.
+const READ_TRIES: usize = 5;
 
 /// How often somebody looks for what ended processes left.
 const ADOPT_PERIOD: Duration = Duration::from_secs(60);

@@ -26,6 +26,8 @@ pub(super) struct View {
 pub(super) enum Spill {
     /// They wait.
     Never,
+    /// They wait, and after this time the spool may take them.
+    NotBefore(Duration),
     /// They are spooled when the queue is half full or they have waited for too long.
     WhenSlow { is_half_full: bool },
     /// They are spooled at once: there is no time left.
@@ -86,8 +88,14 @@ pub(super) fn decide(view: View, limits: Limits) -> Decision {
 
 /// Decides what to do while no more batches may be written.
 fn while_busy(view: View, limits: Limits) -> Decision {
-    let Spill::WhenSlow { is_half_full } = view.spill else {
-        return Decision::WaitForWrite { or_after: None };
+    let is_half_full = match view.spill {
+        Spill::WhenSlow { is_half_full } => is_half_full,
+        Spill::NotBefore(time) => {
+            return Decision::WaitForWrite {
+                or_after: Some(time),
+            };
+        }
+        Spill::Never | Spill::Always => return Decision::WaitForWrite { or_after: None },
     };
     if is_half_full || view.oldest >= limits.spill_after {
         return Decision::Spill;
@@ -272,6 +280,19 @@ mod tests {
             },
             Decision::Write,
         );
+    }
+
+    #[test]
+    fn a_spool_that_refused_is_asked_again_though_no_write_ends() {
+        let second = Duration::from_secs(1);
+        let view = View {
+            waiting: 400,
+            in_flight: 2,
+            spill: Spill::NotBefore(second),
+            ..QUIET
+        };
+        let or_after = Some(second);
+        check(view, Decision::WaitForWrite { or_after });
     }
 
     #[test]

@@ -74,9 +74,9 @@ impl DeliverySettings {
             linger: Duration::from_millis(200),
             spill_after: Duration::from_secs(1),
             confirm: Confirm::StoreOrSpool,
-            confirm_timeout: Duration::from_secs(5),
+            confirm_timeout: Duration::from_secs(8),
             pending_timeout: Duration::from_secs(3_600),
-            write_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(5),
             retry_first: Duration::from_millis(100),
             retry_most: Duration::from_secs(5),
             health_timeout: Duration::from_secs(2),
@@ -86,7 +86,8 @@ impl DeliverySettings {
 
     /// Sets how many records may wait or be written at once. Defaults to 8,192.
     ///
-    /// Room that is reserved ([`Overflow::Wait`]) is bounded by the same number, apart from this.
+    /// Room that is reserved is bounded by the same number, apart from this. A request in `Strict` mode
+    /// reserves room for two.
     pub fn capacity(mut self, records: NonZeroUsize) -> Self {
         self.capacity = records;
         self
@@ -95,7 +96,8 @@ impl DeliverySettings {
     /// Sets how many bytes those records may take. Defaults to 16 MiB.
     ///
     /// A single record larger than this is taken when the queue is empty, so that no record is
-    /// impossible to deliver.
+    /// impossible to deliver. A record may be larger than the 2 KiB that were reserved for it before its
+    /// handler ran, and is taken all the same: the bound may be exceeded by as much, once a request.
     pub fn capacity_bytes(mut self, bytes: NonZeroUsize) -> Self {
         self.capacity_bytes = bytes;
         self
@@ -149,7 +151,8 @@ impl DeliverySettings {
         self
     }
 
-    /// Sets how long they wait. Defaults to 5 s. After that a request whose handler has run is
+    /// Sets how long they wait. Defaults to 8 s, longer than a [write](Self::write_timeout): what a write
+    /// that hangs leaves can still be spooled in time. After that a request whose handler has run is
     /// answered and counted as [`unconfirmed`](super::Stats::unconfirmed), and one whose handler has
     /// not run is refused.
     pub fn confirm_timeout(mut self, time: Duration) -> Self {
@@ -158,13 +161,13 @@ impl DeliverySettings {
     }
 
     /// Sets after how long a pending record that nobody completed becomes an unknown one. Defaults to
-    /// 1 h. Longer than the longest request in `Strict` mode may take: an unknown record is final.
+    /// 1 h. An end that comes later, from a slow request or a spool, still takes its place.
     pub fn pending_timeout(mut self, time: Duration) -> Self {
         self.pending_timeout = time;
         self
     }
 
-    /// Sets after how long a write counts as failed and is repeated. Defaults to 10 s.
+    /// Sets after how long a write counts as failed and is repeated. Defaults to 5 s.
     pub fn write_timeout(mut self, time: Duration) -> Self {
         self.write_timeout = time;
         self

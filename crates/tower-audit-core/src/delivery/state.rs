@@ -3,7 +3,7 @@
 //!
 //! No IO, no waiting and no clock in here: the time is handed in.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
@@ -97,6 +97,8 @@ struct Waiting<R> {
 
 /// A batch that has left the queue.
 struct UnderWay {
+    /// Since when the oldest of its records waits.
+    since: Option<Instant>,
     first: u64,
     records: usize,
     bytes: usize,
@@ -189,14 +191,15 @@ impl<R> State<R> {
         self.counts.add(Fate::Dropped(reason), 1);
     }
 
-    /// Reserves room for a record; returns whether there was some. A closed queue has room for
-    /// everything: it is dropped when it comes, not waited for.
-    pub(super) fn reserve(&mut self, bytes: usize) -> bool {
-        let has_room =
-            self.is_closed() || self.has_room_beside(self.reserved, self.reserved_bytes, bytes);
+    /// Reserves room for so many records of this size, or for none; returns whether there was some. A
+    /// closed queue has room for everything: it is dropped when it comes, not waited for.
+    pub(super) fn reserve(&mut self, records: usize, bytes: usize) -> bool {
+        let (others, other_bytes) = (records - 1, (records - 1) * bytes);
+        let reserved = (self.reserved + others, self.reserved_bytes + other_bytes);
+        let has_room = self.is_closed() || self.has_room_beside(reserved.0, reserved.1, bytes);
         if has_room {
-            self.reserved += 1;
-            self.reserved_bytes += bytes;
+            self.reserved += records;
+            self.reserved_bytes += records * bytes;
         }
         has_room
     }
@@ -240,10 +243,11 @@ impl<R> State<R> {
             bytes += waiting.bytes;
             self.awaited -= usize::from(waiting.ticket.is_some());
         }
-        let first = self.head;
+        let (first, since) = (self.head, self.waiting.front().map(|oldest| oldest.since));
         self.head += count(records);
         self.waiting_bytes -= bytes;
         self.under_way.push(UnderWay {
+            since,
             first,
             records,
             bytes,
@@ -305,6 +309,7 @@ impl<R> State<R> {
                 .map(|waiting| (*waiting.record, waiting.ticket)),
         );
         self.under_way.push(UnderWay {
+            since: None,
             first: self.head,
             records: left.len(),
             bytes: 0,
@@ -358,6 +363,11 @@ impl<R> State<R> {
             && (records == 0 || held_bytes.saturating_add(bytes) <= self.room.bytes)
     }
 
+    /// Returns whether so many records of this size would find room in an empty queue.
+    pub(super) fn could_hold(&self, records: usize, bytes: usize) -> bool {
+        records <= self.room.records && records.saturating_mul(bytes) <= self.room.bytes
+    }
+
     /// Returns whether records are being lost for want of room.
     pub(super) fn is_full(&self) -> bool {
         self.is_refusing || !self.has_room(1)
@@ -397,6 +407,19 @@ impl<R> State<R> {
         self.spool.is_there && self.spool.blocked_until.is_none_or(|until| until <= now)
     }
 
+    /// Returns whether the spool would take a record that came now: after a refusal only once it has
+    /// taken what waits, or, if nothing waits, once it is time to ask it again.
+    pub(super) fn would_spool(&self, now: Instant) -> bool {
+        let is_idle = self.waiting.is_empty() && self.held() == 0;
+        self.can_spool(now) && (is_idle || self.spool.blocked_until.is_none())
+    }
+
+    /// Returns after which time the spool may be asked again, if it refuses.
+    pub(super) fn spool_retry(&self, now: Instant) -> Option<Duration> {
+        let until = self.spool.blocked_until?;
+        Some(until.saturating_duration_since(now))
+    }
+
     /// Notes what the spool said: `Some` until when it is not asked again.
     pub(super) fn block_spool(&mut self, until: Option<Instant>) {
         self.counts.spool_refused += u64::from(until.is_some());
@@ -404,12 +427,14 @@ impl<R> State<R> {
     }
 
     pub(super) fn stats(&self, now: Instant) -> Stats {
-        let oldest = self.waiting.front();
+        let waiting = self.waiting.front().map(|oldest| oldest.since);
+        let under_way = self.under_way.iter().filter_map(|batch| batch.since);
+        let oldest = under_way.chain(waiting).min();
         Stats {
             queued: count(self.waiting.len() + self.held()),
             queued_bytes: count(self.held_bytes()),
             in_flight: count(self.under_way.len()),
-            oldest_queued: oldest.map(|oldest| now.saturating_duration_since(oldest.since)),
+            oldest_queued: oldest.map(|since| now.saturating_duration_since(since)),
             ..self.counts.stats()
         }
     }
@@ -436,16 +461,14 @@ impl<R> State<R> {
     fn view(&self, now: Instant) -> View {
         let oldest = self.waiting.front();
         let is_spilling = self.under_way.iter().any(|batch| batch.is_spill);
-        let spill = if !self.can_spool(now) || is_spilling {
-            Spill::Never
-        } else if self.phase >= Phase::GivingUp {
-            Spill::Always
-        } else if self.spool.is_overflow {
-            Spill::WhenSlow {
+        let spill = match self.spool_retry(now) {
+            _ if !self.spool.is_there || is_spilling => Spill::Never,
+            Some(time) if !self.can_spool(now) => Spill::NotBefore(time),
+            _ if self.phase >= Phase::GivingUp => Spill::Always,
+            _ if self.spool.is_overflow => Spill::WhenSlow {
                 is_half_full: self.is_half_full(),
-            }
-        } else {
-            Spill::Never
+            },
+            _ => Spill::Never,
         };
         let wants = self.replay.wants && !self.replay.was_last && self.breaker.could_try(now);
         View {

@@ -144,7 +144,7 @@ pub struct Stats {
     pub refused: u64,
     /// Pending records that nobody completed and that were turned into unknown ones.
     pub reaped: u64,
-    /// How long the oldest waiting record has been waiting.
+    /// How long the oldest record that waits or is being written has been there.
     pub oldest_queued: Option<Duration>,
 }
 

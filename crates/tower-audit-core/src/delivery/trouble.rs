@@ -118,10 +118,15 @@ impl Trouble {
         }
     }
 
-    /// Notes that the spool could not do what it was asked.
+    /// Notes that the spool took no records.
     pub(super) fn spool_down(&self, error: &io::Error) {
+        self.lock().is_spool_down = true;
+        self.spool_failed(error);
+    }
+
+    /// Notes that something about the files of the spool went wrong.
+    pub(super) fn spool_failed(&self, error: &io::Error) {
         let mut state = self.lock();
-        state.is_spool_down = true;
         let due = state.spool_log.due(Instant::now(), self.log_period);
         drop(state);
         if let Some(held_back) = due {
@@ -139,7 +144,6 @@ impl Trouble {
         if !std::mem::take(&mut state.is_spool_down) {
             return;
         }
-        state.spool_log = Once::default();
         drop(state);
         tracing::info!("the audit spool takes events again");
     }

@@ -75,11 +75,18 @@ impl AuditEvent {
         self
     }
 
-    /// Returns the same event with another outcome.
+    /// Returns the same pending event, given up.
     #[must_use]
-    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
-        self.outcome = outcome;
+    pub(crate) fn never_completed(mut self) -> Self {
+        self.outcome = Outcome::Unknown;
+        self.reason = Some(Text::from_static(NEVER_COMPLETED));
         self
+    }
+
+    /// Returns whether the end of its request may still take its place.
+    pub(crate) fn may_be_completed(&self) -> bool {
+        let is_given_up = || self.reason() == Some(NEVER_COMPLETED);
+        self.outcome == Outcome::Pending || (self.outcome == Outcome::Unknown && is_given_up())
     }
 
     /// Returns the same event as a store keeps it.
@@ -270,3 +277,6 @@ impl AuditEvent {
                 .sum::<usize>()
     }
 }
+
+/// The reason of a pending event that nobody completed.
+const NEVER_COMPLETED: &str = "never_completed";

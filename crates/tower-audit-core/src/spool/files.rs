@@ -10,7 +10,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    folder::{LOCK, lock_orphan},
+    folder::{LOCK, lock_orphan, make_own},
     segment::{header, read_segment},
 };
 use crate::private::{self, sync_folder};
@@ -20,7 +20,7 @@ pub(crate) struct Files {
     root: PathBuf,
     own: PathBuf,
     /// Unlocked when this is dropped, or when the process ends.
-    _lock: File,
+    lock: File,
     max_bytes: u64,
     segment_bytes: u64,
     open: Option<Open>,
@@ -79,7 +79,7 @@ impl Files {
         Self {
             root: root.to_owned(),
             own,
-            _lock: lock,
+            lock,
             max_bytes,
             segment_bytes,
             open: None,
@@ -101,12 +101,18 @@ impl Files {
         }
         let is_due =
             |open: &Open| open.bytes > 0 && open.bytes.saturating_add(more) > self.segment_bytes;
-        if self.open.as_ref().is_some_and(is_due) {
+        // What is written to a file that somebody has deleted is nowhere.
+        let is_gone = |open: &Open| !open.path.exists();
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| is_due(open) || is_gone(open))
+        {
             self.seal();
         }
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => Open::create(&self.own)?,
+            None => self.create()?,
         };
         let before = open.bytes;
         let result = open.append(encoded, records, &self.sync);
@@ -117,6 +123,17 @@ impl Files {
             self.seal();
         }
         result
+    }
+
+    /// Begins a segment; makes the folder again if somebody has deleted it.
+    fn create(&mut self) -> io::Result<Open> {
+        match Open::create(&self.own) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                (self.own, self.lock) = make_own(&self.root)?;
+                Open::create(&self.own)
+            }
+            result => result,
+        }
     }
 
     /// Ends the segment that is being written, so that it can be read.
@@ -202,19 +219,24 @@ impl Files {
     }
 
     fn adopt_folder(&mut self, folder: &Path, adopted: &mut Adopted) -> io::Result<()> {
-        let mut is_empty = true;
+        let (mut is_empty, mut result) = (true, Ok(()));
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
             let extension = path.extension().and_then(|extension| extension.to_str());
-            if matches!(extension, Some(SEALED | OPEN)) {
-                is_empty &= self.adopt_segment(&path, adopted)?;
+            if !matches!(extension, Some(SEALED | OPEN)) {
+                continue;
+            }
+            match self.adopt_segment(&path, adopted) {
+                Ok(is_gone) => is_empty &= is_gone,
+                // The others are good all the same.
+                Err(error) => (is_empty, result) = (false, Err(error)),
             }
         }
         if is_empty {
             // Best effort: an empty folder that stays behind is looked at again.
             let _ = fs::remove_file(folder.join(LOCK)).and_then(|()| fs::remove_dir(folder));
         }
-        Ok(())
+        result
     }
 
     /// Takes over one segment; returns `false` if it must be left where it is.
@@ -223,7 +245,6 @@ impl Files {
         let Ok(read) = read_segment(&content) else {
             return Ok(false);
         };
-        adopted.damaged += read.damaged;
         let records = count(read.records.len());
         if records == 0 {
             if read.damaged > 0 {
@@ -231,6 +252,7 @@ impl Files {
             } else {
                 ignore_missing(fs::remove_file(path))?;
             }
+            adopted.damaged += read.damaged;
             return Ok(true);
         }
         if read.end < content.len() {
@@ -242,6 +264,7 @@ impl Files {
         let new = self.own.join(name.file_name().unwrap_or_default());
         fs::rename(path, &new)?;
         adopted.records += records;
+        adopted.damaged += read.damaged;
         let bytes = count(read.end);
         self.bytes += bytes;
         self.sealed.push_back(Sealed {

@@ -109,7 +109,7 @@ pub struct SpoolError {
 
 /// Makes and locks the folder of this process. It gets its name only once it is locked, so that nobody
 /// takes it for one that was left behind.
-fn make_own(root: &Path) -> io::Result<(PathBuf, File)> {
+pub(super) fn make_own(root: &Path) -> io::Result<(PathBuf, File)> {
     if !root.exists() {
         private::create_folders(root)?;
     }

@@ -283,7 +283,9 @@ fn a_file_that_cannot_be_made_is_an_error_and_the_next_append_works_once_it_can(
     let mut files = spool(root.path());
     let own = own_folder(root.path());
     fs::rename(&own, root.path().join("away")).unwrap();
+    fs::write(root.path().join(own.file_name().unwrap()), "in the way").unwrap();
     assert!(files.append(&encoded(&["a"]), 1).is_err());
+    fs::remove_file(&own).unwrap();
     fs::rename(root.path().join("away"), &own).unwrap();
     append(&mut files, &["b"]);
     assert_eq!(drain(&mut files), ["b"]);
@@ -345,4 +347,46 @@ fn what_the_disk_did_not_sync_is_not_spooled_and_never_read() {
     files.sync = Box::new(fs::File::sync_data);
     append(&mut files, &["c"]);
     assert_eq!(drain(&mut files), ["a", "c"]);
+}
+
+#[test]
+fn one_entry_that_cannot_be_taken_over_leaves_the_others_to_be() {
+    let root = TempDir::new().unwrap();
+    let left = crashed(root.path(), "open", &segment(&["a"]));
+    fs::create_dir(left.join("0.seg")).unwrap();
+    fs::create_dir(left.join("z.seg")).unwrap();
+    let mut files = spool(root.path());
+    let (adopted, result) = files.adopt();
+    assert!(result.is_err());
+    assert_eq!(
+        adopted,
+        Adopted {
+            records: 1,
+            damaged: 0
+        }
+    );
+    assert_eq!(drain(&mut files), ["a"]);
+}
+
+#[test]
+fn a_folder_that_somebody_deleted_is_made_again() {
+    let root = TempDir::new().unwrap();
+    let folder = root.path().join("spool");
+    let mut files = spool(&folder);
+    append(&mut files, &["lost"]);
+    fs::remove_dir_all(&folder).unwrap();
+    append(&mut files, &["kept"]);
+    let lost = files.take_oldest().unwrap();
+    assert_eq!(
+        lost.read().unwrap_err().kind(),
+        std::io::ErrorKind::NotFound
+    );
+    files.finish(&lost, true).unwrap();
+    let mut other = spool(&folder);
+    assert_eq!(
+        other.adopt().0,
+        Adopted::default(),
+        "the new folder is locked"
+    );
+    assert_eq!(drain(&mut files), ["kept"]);
 }

@@ -136,7 +136,7 @@ impl EventWriter for MemoryStore {
             .take_while(|((time, _), _)| *time < created_before);
         let mut reaped = 0;
         for (_, event) in old.filter(|(_, event)| event.outcome() == Outcome::Pending) {
-            *event = event.clone().with_outcome(Outcome::Unknown);
+            *event = event.clone().never_completed();
             reaped += 1;
         }
         drop(rows);
@@ -191,7 +191,7 @@ impl Rows {
             }
             Entry::Occupied(entry) if event.is_completion() => {
                 if let Some(row) = self.by_position.get_mut(entry.get())
-                    && row.outcome() == Outcome::Pending
+                    && row.may_be_completed()
                 {
                     *row = event.in_place_of(row);
                 }

@@ -25,7 +25,8 @@ pub trait EventWriter<R = AuditEvent>: Send + Sync + 'static {
     /// Writes the whole batch or none of it. The batch is never empty.
     ///
     /// A record whose id is there already is left as it is, with one exception: an event that
-    /// [completes](AuditEvent::is_completion) another one takes the place of a pending one of its id.
+    /// [completes](AuditEvent::is_completion) another one takes the place of one of its id that is
+    /// pending, or that [`reap`](Self::reap) has given up.
     ///
     /// # Errors
     ///
@@ -41,8 +42,8 @@ pub trait EventWriter<R = AuditEvent>: Send + Sync + 'static {
     /// Returns what `append` would return.
     fn check(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Turns records that are pending since before `created_before` into unknown ones, and returns
-    /// how many: as many as are done well in one go. It is called again until none is left.
+    /// Turns records that are pending since before `created_before` into unknown ones, of which the
+    /// reason is `never_completed`, and returns how many: as many as are done well in one go. It is called again until none is left.
     ///
     /// It is called only where pending records are made, from every replica of a service; one of them
     /// at a time is enough. A store that keeps no state of its own, as one that prints, has nothing to

@@ -7,11 +7,18 @@ use super::{
 };
 use crate::{sqlite::SqliteStore, table::Indexes};
 
-const SOURCES: &[Source] = &[Source {
-    version: 1,
-    description: "audit logs",
-    sql: include_str!("../../migrations/sqlite/0001_audit_logs.sql"),
-}];
+const SOURCES: &[Source] = &[
+    Source {
+        version: 1,
+        description: "audit logs",
+        sql: include_str!("../../migrations/sqlite/0001_audit_logs.sql"),
+    },
+    Source {
+        version: 2,
+        description: "late ends",
+        sql: include_str!("../../migrations/sqlite/0002_late_ends.sql"),
+    },
+];
 
 const FULL_INDEXES: &str = include_str!("../../migrations/sqlite/indexes_full.sql");
 

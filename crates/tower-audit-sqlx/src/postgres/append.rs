@@ -1,10 +1,13 @@
 //! Writes a batch as arrays: one statement, one round trip.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, Postgres, query::Query};
-use tower_audit_core::{AuditEvent, EventWriter, StoreError};
+use tower_audit_core::{AuditEvent, EventWriter, Outcome, StoreError};
 use uuid::Uuid;
 
 use super::{
@@ -15,6 +18,12 @@ use crate::record_in::RecordIn;
 
 impl EventWriter for PgStore {
     async fn append(&self, batch: &[AuditEvent]) -> Result<(), StoreError> {
+        if batch
+            .iter()
+            .any(|event| event.outcome() == Outcome::Pending)
+        {
+            self.may_complete().await?;
+        }
         if batch.iter().any(AuditEvent::is_completion) {
             return self.append_and_complete(batch).await.map_err(store_error);
         }
@@ -45,6 +54,22 @@ impl EventWriter for PgStore {
 }
 
 impl PgStore {
+    /// Refuses a pending event that could never be completed: it must not hold up the others.
+    async fn may_complete(&self) -> Result<(), StoreError> {
+        if self.sql.has_completed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let may: bool = sqlx::query_scalar(AssertSqlSafe(Arc::clone(&self.sql.may_complete)))
+            .fetch_one(&self.pool)
+            .await
+            .map_err(store_error)?;
+        if !may {
+            return Err(StoreError::Rejected(Box::new(MayNotComplete)));
+        }
+        self.sql.has_completed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Inserts what is not there, and then completes what was pending. In this order: the insert waits
     /// for one of the same id that another connection is about to commit, and the update sees it.
     async fn append_and_complete(&self, batch: &[AuditEvent]) -> sqlx::Result<()> {
@@ -83,6 +108,10 @@ async fn insert<'a>(
 #[derive(Debug, thiserror::Error)]
 #[error("the database user may not insert")]
 struct MayNotInsert;
+
+#[derive(Debug, thiserror::Error)]
+#[error("a pending event could not be completed: {PRIVILEGE_HINT}")]
+struct MayNotComplete;
 
 /// The batch, turned on its side. Every array has one element an event.
 #[derive(Default)]

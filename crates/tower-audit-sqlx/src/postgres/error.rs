@@ -17,9 +17,12 @@ fn meaning(code: &str) -> Meaning {
         "42501" => Meaning::NotReady(PRIVILEGE_HINT),
         // read_only_sql_transaction: a replica, or a primary that is being switched
         "25006" => Meaning::NotReady(READ_ONLY_HINT),
+        // raise_exception: a trigger of the app refuses the row
+        "P0001" => Meaning::Rejected,
         _ => match code.get(..2) {
-            // data exception, integrity constraint violation, program limit exceeded
-            Some("22" | "23" | "54") => Meaning::Rejected,
+            // data exception, integrity constraint violation, WITH CHECK OPTION violation, program limit
+            // exceeded
+            Some("22" | "23" | "44" | "54") => Meaning::Rejected,
             _ => Meaning::Unavailable,
         },
     }
@@ -35,7 +38,7 @@ mod tests {
 
     #[test]
     fn only_errors_of_the_data_are_final() {
-        for code in ["22P05", "23514", "54000"] {
+        for code in ["22P05", "23514", "44000", "54000", "P0001"] {
             assert_eq!(meaning(code), Meaning::Rejected, "{code}");
         }
         // deadlock, too many connections, admin shutdown, disk full, and a code nobody knows

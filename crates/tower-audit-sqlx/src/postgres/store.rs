@@ -1,6 +1,9 @@
 //! The store and its settings.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use sqlx::PgPool;
 
@@ -10,6 +13,10 @@ use crate::{
 };
 
 /// Keeps and reads events in a Postgres table; cheap to clone.
+///
+/// Its user needs USAGE on the schema and INSERT on the table; for routes in `Strict` mode, and to read,
+/// also SELECT, and for `Strict` UPDATE. The pool is best one of its own, of three connections: one that
+/// handlers take all of, and that they hold while they wait for their event, makes both wait.
 ///
 /// Needs PostgreSQL 13 or later. A pool behind a pooler in transaction mode (PgBouncer) needs
 /// `statement_cache_capacity(0)`, like every other use of sqlx there.
@@ -29,6 +36,9 @@ pub(super) struct Statements {
     pub(super) reap: Arc<str>,
     pub(super) select: String,
     pub(super) may_insert: Arc<str>,
+    pub(super) may_complete: Arc<str>,
+    /// The user was seen to have the privileges to complete pending rows.
+    pub(super) has_completed: AtomicBool,
 }
 
 impl PgStore {
@@ -93,6 +103,11 @@ impl Statements {
             reap: REAP.replace("{name}", &name).into(),
             select: format!("SELECT {SELECTED} FROM {name}"),
             may_insert: format!("SELECT has_table_privilege('{name}', 'INSERT')").into(),
+            may_complete: format!(
+                "SELECT has_table_privilege('{name}', 'SELECT') AND has_table_privilege('{name}', 'UPDATE')"
+            )
+            .into(),
+            has_completed: AtomicBool::new(false),
             schema,
             table,
             indexes,
@@ -172,15 +187,16 @@ const COMPLETE: &str = "SET action = new.action, target_type = new.target_type, 
          ) AS actor (is_new, kind, id, name, method, credential, principal) \
          WHERE actor.is_new = (was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.actor_type, new.actor_id)))";
 
-const WHERE_PENDING: &str =
-    "WHERE was.id = new.id AND was.outcome = 'pending' AND new.outcome <> 'pending'";
+/// What really happened takes the place of a row that was given up, too.
+const WHERE_PENDING: &str = "WHERE was.id = new.id AND new.outcome NOT IN ('pending', 'unknown') \
+     AND (was.outcome = 'pending' OR (was.outcome = 'unknown' AND was.reason = 'never_completed'))";
 
 /// One replica at a time is enough: the lock ends with the statement. The rows that somebody is just
 /// completing are left to them.
 const REAP: &str = "WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtextextended('{name}', 0)) AS is_us), \
      old AS (SELECT id FROM {name} WHERE outcome = 'pending' AND created_at < $1 AND (SELECT is_us FROM leader) \
          ORDER BY created_at LIMIT 1000 FOR UPDATE SKIP LOCKED) \
-     UPDATE {name} AS was SET outcome = 'unknown', reason = coalesce(was.reason, 'never_completed') \
+     UPDATE {name} AS was SET outcome = 'unknown', reason = 'never_completed' \
      FROM old WHERE was.id = old.id";
 
 /// In the shape that both dialects read.

@@ -124,8 +124,10 @@ struct NoTable;
 
 /// SQLite names the columns of VALUES by their number, in the order of
 /// [`WRITTEN`](crate::columns::WRITTEN).
-const WHERE_PENDING: &str =
-    ") AS new WHERE was.id = new.column1 AND was.outcome = 'pending' AND new.column11 <> 'pending'";
+///
+/// What really happened takes the place of a row that was given up, too.
+const WHERE_PENDING: &str = ") AS new WHERE was.id = new.column1 AND new.column11 NOT IN ('pending', 'unknown') \
+     AND (was.outcome = 'pending' OR (was.outcome = 'unknown' AND was.reason = 'never_completed'))";
 
 /// SQLite takes 32,766 parameters a statement, and a row binds 26.
 const MAX_ROWS: usize = 1_000;

@@ -153,6 +153,6 @@ const COMPLETE: &str = "SET action = new.column4, target_type = new.column5, tar
      credential_id = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column23, was.credential_id), \
      on_behalf_of = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column24, was.on_behalf_of)";
 
-const REAP: &str = r#"UPDATE "{name}" SET outcome = 'unknown', reason = coalesce(reason, 'never_completed')
+const REAP: &str = r#"UPDATE "{name}" SET outcome = 'unknown', reason = 'never_completed'
     WHERE outcome = 'pending' AND id IN
         (SELECT id FROM "{name}" WHERE outcome = 'pending' AND created_at < ? ORDER BY created_at LIMIT 1000)"#;

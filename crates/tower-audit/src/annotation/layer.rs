@@ -51,29 +51,38 @@ where
     }
 
     fn call(&mut self, req: Request<B>) -> Self::Future {
-        let mode = self.annotation.mode;
-        let context = AuditContext::of(req.extensions());
-        if let Some(context) = context {
-            context.annotate(&self.annotation);
-        }
+        let context = AuditContext::of(req.extensions()).cloned();
         let gate = match context {
-            None if mode > Mode::Background => {
+            None if self.annotation.mode > Mode::Background => {
                 tracing::error!("{}", Refused::NoLayer);
                 Gate::Refused {
                     reason: Refused::NoLayer,
                 }
             }
-            Some(context) if mode > context.mode() => {
-                let admitting = admit(context.clone(), mode);
-                let next = self.inner.clone();
-                let ready = std::mem::replace(&mut self.inner, next);
-                Gate::closed(ready, req, admitting)
-            }
-            _ => Gate::Open {
+            None => Gate::Open {
                 inner: self.inner.call(req),
             },
+            Some(context) => self.admit(context, req),
         };
         AnnotatedFuture { gate }
+    }
+}
+
+impl<S: Clone> Annotated<S> {
+    /// Says what the route does, and admits the request if that makes a difference.
+    fn admit<B>(&mut self, context: AuditContext, req: Request<B>) -> Gate<S::Future, S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        context.annotate(&self.annotation);
+        let Some(mode) = context.admission_of(&self.annotation) else {
+            return Gate::Open {
+                inner: self.inner.call(req),
+            };
+        };
+        let next = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, next);
+        Gate::closed(ready, req, admit(context, mode))
     }
 }
 

@@ -141,6 +141,19 @@ impl AuditContext {
         self.slot.facts.arrived_at()
     }
 
+    /// Returns in which mode a request has to be admitted that turns out to be annotated so, if it was
+    /// not admitted before.
+    pub(crate) fn admission_of(&self, annotation: &Annotation) -> Option<Mode> {
+        if annotation.is_skip() {
+            return None;
+        }
+        let shared = &self.slot.shared;
+        let mode = annotation.mode.max(shared.mode);
+        let admission = self.slot.admission();
+        let needs_room = shared.reserves() && admission.permit.is_none() && !admission.has_room;
+        (mode > admission.mode || needs_room).then_some(mode)
+    }
+
     /// Returns the mode in which the request was admitted.
     pub(crate) fn mode(&self) -> Mode {
         self.slot.admission().mode

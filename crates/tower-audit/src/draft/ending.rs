@@ -22,6 +22,8 @@ impl Ending {
     pub(super) fn outcome(self, said: Option<Outcome>, status: Option<u16>) -> Outcome {
         match self {
             Self::Complete => {
+                // It is over, and how is known: the handler cannot take that back.
+                let said = said.filter(|said| !matches!(said, Outcome::Pending | Outcome::Unknown));
                 said.unwrap_or_else(|| status.map_or(Outcome::Success, Outcome::of_status))
             }
             Self::BodyError | Self::ServiceError | Self::Panic => Outcome::Failure,

@@ -45,7 +45,8 @@ impl Draft {
 
     /// Returns whether the response waits for the record.
     pub(crate) fn is_awaited(&self) -> bool {
-        self.context.slot().admission().mode > Mode::Background
+        let admission = self.context.slot().admission();
+        admission.mode > Mode::Background && admission.refused.is_none()
     }
 
     /// Runs a piece of the inner service: the context is current, and a panic is noted.
@@ -83,10 +84,10 @@ impl Draft {
     /// Records the event, and waits until it is kept; `None` if there is nothing to wait for.
     pub(crate) fn end_and_wait(mut self, ending: Ending) -> Option<Confirming> {
         self.is_recorded = true;
-        let event = self.event(ending)?;
         let slot = self.context.slot();
-        // Whoever is waited for has room.
-        let permit = slot.admission().permit.take()?;
+        // Whoever is waited for has room, and gives it back if there is nothing to record.
+        let permit = slot.admission().permit.take();
+        let (event, permit) = (self.event(ending)?, permit?);
         let auditor = slot.shared.auditor.clone();
         Some(Box::pin(async move {
             if let Err(reason) = auditor.record_reserved_durable(permit, event).await {

@@ -3,9 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderValue, StatusCode};
-use tower_audit_core::{
-    Actor, AuditEvent, AuditEventBuilder as Builder, Outcome, Target, Text, delivery::NotKept,
-};
+use tower_audit_core::{Actor, AuditEvent, AuditEventBuilder as Builder, Outcome, Target, Text};
 
 use super::{Ending, open::Head, trace::trace_id};
 use crate::{
@@ -56,8 +54,8 @@ impl<'a> Story<'a> {
         let is_recorded = match (self.notes.mark, &annotation) {
             // There is a pending row that waits for its end.
             _ if is_intended => true,
-            // Whoever says that there is no room does not look for some.
-            _ if refused == Some(NotKept::Full) => false,
+            // What could not be recorded did not happen, and does not take the room of what did.
+            _ if refused.is_some() => false,
             (Some(mark), _) => mark == Mark::Record,
             (None, Some(annotation)) => !annotation.is_skip(),
             (None, None) => {

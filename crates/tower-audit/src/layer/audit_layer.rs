@@ -7,7 +7,11 @@ use tower_audit_core::{Actor, Auditor, MemoryStore};
 use tower_layer::Layer;
 
 use super::{AuditService, RequestInfo, Shared};
-use crate::{annotation::Annotation, mode::Mode, policy::Policy};
+use crate::{
+    annotation::Annotation,
+    mode::{Mode, assert_possible},
+    policy::Policy,
+};
 
 /// [`Layer`] that records one audit event per request; cheap to clone.
 ///
@@ -45,7 +49,8 @@ impl AuditLayer {
     /// # Panics
     ///
     /// Panics if the template is none, conflicts with another one, or lacks the parameter that the
-    /// annotation names as the id of the target.
+    /// annotation names as the id of the target, and for [`Mode::Strict`] if the queue is too small for
+    /// two events.
     #[must_use]
     #[track_caller]
     pub fn route(mut self, method: Method, template: &str, annotation: Annotation) -> Self {
@@ -53,6 +58,7 @@ impl AuditLayer {
         let shared = Arc::make_mut(&mut self.shared);
         shared.routes.insert(method, template, annotation);
         if is_strict {
+            assert_possible(&shared.auditor);
             shared.reap_pending();
         }
         self
@@ -99,11 +105,17 @@ impl AuditLayer {
     /// let layer = AuditLayer::new(MemoryStore::new()).mode(Mode::Durable);
     /// # let _ = layer; }
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics for [`Mode::Strict`] if the queue is too small for two events: nothing could ever run.
     #[must_use]
+    #[track_caller]
     pub fn mode(mut self, mode: Mode) -> Self {
         let shared = Arc::make_mut(&mut self.shared);
         shared.mode = mode;
         if mode == Mode::Strict {
+            assert_possible(&shared.auditor);
             shared.reap_pending();
         }
         self

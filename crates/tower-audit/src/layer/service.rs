@@ -6,7 +6,6 @@ use std::{
 };
 
 use http::{Request, Response};
-use tower_audit_core::Overflow;
 use tower_service::Service;
 
 use super::{RequestInfo, ResponseBody, ResponseFuture, Shared};
@@ -103,12 +102,8 @@ impl<S> AuditService<S> {
     fn admission(&self, context: &AuditContext) -> Option<Mode> {
         let facts = &context.slot().facts;
         let mode = self.shared.mode(facts);
-        let needs_room = || {
-            let overflow = self.shared.auditor.overflow();
-            matches!(overflow, Overflow::Wait(_) | Overflow::Reject)
-        };
-        let is_admitted =
-            mode > Mode::Background || (needs_room() && self.shared.records_for_certain(facts));
+        let needs_room = self.shared.reserves() && self.shared.records_for_certain(facts);
+        let is_admitted = mode > Mode::Background || needs_room;
         is_admitted.then_some(mode)
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::{Extensions, HeaderMap, Method, Request, Uri};
-use tower_audit_core::{Actor, Auditor};
+use tower_audit_core::{Actor, Auditor, Overflow};
 
 use crate::{
     annotation::{Annotation, Routes},
@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) routes: Routes,
     pub(super) actor: Option<Arc<FindActor>>,
-    pub(super) mode: Mode,
+    pub(crate) mode: Mode,
     has_warned: Arc<AtomicBool>,
     is_reaping: Arc<AtomicBool>,
 }
@@ -56,6 +56,12 @@ impl Shared {
         } else {
             own
         }
+    }
+
+    /// Returns whether room is reserved before a handler runs, whatever the mode.
+    pub(crate) fn reserves(&self) -> bool {
+        let overflow = self.auditor.overflow();
+        matches!(overflow, Overflow::Wait(_) | Overflow::Reject)
     }
 
     /// Returns whether a request will be recorded however it ends.

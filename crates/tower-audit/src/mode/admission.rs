@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use tower_audit_core::{
-    AuditEvent, Overflow,
+    AuditEvent, Auditor, Overflow,
     delivery::{Kept, NotKept, Permit},
 };
 
@@ -18,6 +18,8 @@ pub(crate) struct Admission {
     pub(crate) permit: Option<Permit<AuditEvent>>,
     /// A pending row was handed over, which the end of the request completes.
     pub(crate) is_intended: bool,
+    /// Room was asked for, and is not asked for again.
+    pub(crate) has_room: bool,
     pub(crate) refused: Option<NotKept>,
 }
 
@@ -29,7 +31,7 @@ pub(crate) fn admit(context: AuditContext, mode: Mode) -> Admitting {
     Box::pin(async move {
         let result = match mode {
             Mode::Background => reserve(&context).await,
-            Mode::Durable => prepare(&context, mode).await,
+            Mode::Durable => prepare(&context).await,
             Mode::Strict => intend(&context).await,
         };
         result.map_err(|reason| {
@@ -43,6 +45,7 @@ pub(crate) fn admit(context: AuditContext, mode: Mode) -> Admitting {
 /// Reserves room, as the policy for a full queue says.
 async fn reserve(context: &AuditContext) -> Result<(), NotKept> {
     let auditor = &context.slot().shared.auditor;
+    context.slot().admission().has_room = true;
     let permit = auditor.reserve(TYPICAL_EVENT).await;
     if permit.is_none() && auditor.overflow() == Overflow::Reject {
         return Err(NotKept::Full);
@@ -52,32 +55,56 @@ async fn reserve(context: &AuditContext) -> Result<(), NotKept> {
 }
 
 /// Makes sure that somebody could keep the record, and that there is room for it.
-async fn prepare(context: &AuditContext, mode: Mode) -> Result<(), NotKept> {
+async fn prepare(context: &AuditContext) -> Result<(), NotKept> {
     let slot = context.slot();
-    slot.shared.auditor.can_keep(mode == Mode::Strict)?;
+    slot.shared.auditor.can_keep(false)?;
     if slot.admission().permit.is_none() {
         let permit = slot.shared.auditor.reserve(TYPICAL_EVENT).await;
         slot.admission().permit = Some(permit.ok_or(NotKept::Full)?);
     }
-    slot.admission().mode = mode;
+    slot.admission().mode = Mode::Durable;
     Ok(())
 }
 
-/// Commits the pending row.
+/// Commits the pending row, with room for its end.
 async fn intend(context: &AuditContext) -> Result<(), NotKept> {
-    prepare(context, Mode::Strict).await?;
     let slot = context.slot();
     let auditor = &slot.shared.auditor;
+    auditor.can_keep(true)?;
+    // Nobody holds room for one while he waits for room for two.
+    drop(slot.admission().permit.take());
+    let permits = auditor.reserve_all(TYPICAL_EVENT).await;
+    let [permit, for_the_end] = permits.ok_or(NotKept::Full)?;
     slot.shared.reap_pending();
-    let permit = auditor.reserve(TYPICAL_EVENT).await.ok_or(NotKept::Full)?;
     let pending = context.pending_event();
-    // From here on it may be there, whatever the answer is.
-    slot.admission().is_intended = true;
-    match auditor.record_reserved_durable(permit, pending).await? {
-        Kept::Written => Ok(()),
-        // A handler that begins has a row in the store, where everybody can see it.
-        _ => Err(NotKept::OnlySpooled),
+    {
+        let mut admission = slot.admission();
+        admission.permit = Some(for_the_end);
+        admission.mode = Mode::Strict;
+        // From here on the row may be there, whatever the answer is.
+        admission.is_intended = true;
     }
+    match auditor.record_reserved_durable(permit, pending).await {
+        Ok(Kept::Written) => Ok(()),
+        // A handler that begins has a row in the store, where everybody can see it.
+        Ok(_) => Err(NotKept::OnlySpooled),
+        Err(reason) => {
+            // There is none that would have to be completed.
+            slot.admission().is_intended = reason != NotKept::Rejected;
+            Err(reason)
+        }
+    }
+}
+
+/// Panics if no strict request could ever be admitted.
+#[track_caller]
+pub(crate) fn assert_possible(auditor: &Auditor) {
+    assert!(
+        auditor.could_hold(2, TYPICAL_EVENT),
+        "a request in Strict mode needs room for two events in the queue: give it a capacity of at least 2 \
+         events and {} bytes",
+        2 * TYPICAL_EVENT
+    );
 }
 
 /// How many bytes are reserved for an event that does not exist yet.

@@ -48,7 +48,17 @@
 //!
 //! - The row of a `Durable` or `Strict` request is written when the response begins, so it does not say
 //!   whether the client received the whole body.
-//! - In `Strict` mode it is too late for the handler to [skip](crate::AuditContext::skip) the request.
+//! - In `Strict` mode it is too late for the handler to [skip](crate::AuditContext::skip) the request,
+//!   and for an [`unaudited`](crate::unaudited) around it where the mode is that of the layer: put such a
+//!   route into the table of the layer.
+//! - A pending row says what was known when it was written. By the mode or the table of the layer that is
+//!   before anything inside has run: who the caller is must then be known outside
+//!   ([`AuditLayer::actor`](crate::AuditLayer::actor)). By an annotation around the handler it is after the
+//!   auth layer.
+//! - A request that is refused because it cannot be recorded leaves no row, but for one whose pending row
+//!   may be there. It is counted as [`refused`](crate::Stats::refused), and logged.
+//! - A handler that outlives [`Auditor::shutdown`](crate::Auditor::shutdown) leaves its row pending: stop
+//!   serving first.
 //! - [`AuditLayer::mode`](crate::AuditLayer::mode) holds for requests that the policy records however
 //!   they end. By default a read is recorded only if it is denied, which nobody knows before its handler
 //!   has run: it stays in the background.
@@ -59,7 +69,7 @@ mod admission;
 mod gate;
 mod refused;
 
-pub(crate) use admission::{Admission, admit};
+pub(crate) use admission::{Admission, admit, assert_possible};
 pub(crate) use gate::Gate;
 pub use refused::Refused;
 

@@ -52,6 +52,10 @@ async fn a_durable_record_does_not_linger() {
     );
     delivery.record(item(0));
     until(|| delivery.stats().in_flight == 1).await;
+    // This one lingers, and the worker with it.
+    delivery.record(item(2));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(delivery.stats().in_flight, 1);
     let waiting = tokio::spawn({
         let delivery = delivery.clone();
         async move { delivery.record_durable(item(1)).await }

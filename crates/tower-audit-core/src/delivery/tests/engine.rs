@@ -424,3 +424,39 @@ fn starting_outside_of_a_runtime_panics_with_what_to_do() {
     let message = panic.downcast_ref::<&str>().unwrap();
     assert!(message.contains("inside a Tokio runtime"), "{message}");
 }
+
+#[tokio::test]
+async fn room_for_two_is_reserved_at_once_or_not_at_all() {
+    let settings = DeliverySettings::new().capacity(some(3));
+    let delivery = start(settings, Scripted::closed());
+    let _two: [Permit<Item>; 2] = delivery.reserve_all(100).await.unwrap();
+    let more: Option<[Permit<Item>; 2]> = delivery.reserve_all(100).await;
+    assert!(more.is_none());
+    assert!(delivery.try_reserve(100).is_some());
+    assert!(delivery.could_hold(3, 100) && !delivery.could_hold(4, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_age_of_what_is_being_written_counts() {
+    let delivery = start(
+        DeliverySettings::new().write_timeout(LIMIT),
+        Scripted::closed(),
+    );
+    delivery.record(item(1));
+    until(|| delivery.stats().in_flight == 1).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(delivery.stats().oldest_queued.unwrap() >= Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn times_without_end_are_no_trouble() {
+    let settings = DeliverySettings::new()
+        .confirm_timeout(Duration::MAX)
+        .retry(Duration::MAX, Duration::MAX);
+    let delivery = start(settings, Scripted::open().script([Act::Unavailable]));
+    delivery.record(item(1));
+    until(|| delivery.stats().retries == 1).await;
+    let waiting = delivery.record_durable(item(2));
+    let (kept, report) = tokio::join!(waiting, delivery.shutdown(Duration::MAX));
+    assert_eq!((kept, report.left), (Ok(Kept::Written), 0));
+}

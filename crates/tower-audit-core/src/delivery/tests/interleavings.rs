@@ -104,7 +104,7 @@ fn permits_are_never_more_than_there_is_room_for_and_whoever_waits_for_one_gets_
         let reserve = |id: u64| {
             let (queue, held) = (Arc::clone(&queue), Arc::clone(&held));
             thread::spawn(move || {
-                let permit = block_on(queue.reserve(100));
+                let [permit] = block_on(queue.reserve(100));
                 assert!(held.fetch_add(1, Ordering::SeqCst) < 2, "too many permits");
                 held.fetch_sub(1, Ordering::SeqCst);
                 if id == 0 {
@@ -138,7 +138,7 @@ fn whoever_waits_for_a_record_is_told_what_became_of_it_even_beside_a_shutdown()
             let queue = Arc::clone(&queue);
             move || {
                 let (ticket, fate): (Ticket, _) = oneshot::channel();
-                let permit = block_on(queue.reserve(100));
+                let [permit] = block_on(queue.reserve(100));
                 permit.send_with(Box::new(item(1)), Some(ticket));
                 // An error: the ticket went with a record that came too late.
                 block_on(fate).ok()

@@ -57,8 +57,10 @@ async fn while_the_store_is_down_records_go_to_the_spool_and_afterwards_to_the_s
 #[tokio::test(start_paused = true)]
 async fn what_was_spooled_is_written_oldest_first() {
     let (folder, store) = (TempDir::new().unwrap(), Scripted::open());
-    let delivery = spooled(&folder, &store, 0..1_500).await;
-    (1_500..2_000).for_each(|id| delivery.record(item(id)));
+    store.set_ready(false);
+    // Batches that are under way together may change places.
+    let delivery = start_in(&folder, quick().in_flight(some(1)), &store);
+    (0..2_000).for_each(|id| delivery.record(item(id)));
     until(|| delivery.stats().spooled == 2_000).await;
     store.set_ready(true);
     drained(&delivery).await;
@@ -245,6 +247,147 @@ async fn a_full_spool_leaves_records_in_the_queue_and_is_counted() {
     store.set_ready(true);
     drained(&delivery).await;
     assert_eq!(store.written().len(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spill_that_the_spool_refuses_stays_in_the_queue() {
+    let (folder, store) = (TempDir::new().unwrap(), Scripted::closed());
+    let spool = spool(&folder).max_bytes(100).open().unwrap();
+    let settings = quick()
+        .capacity(some(200))
+        .batch_records(some(20))
+        .write_timeout(LIMIT * 9);
+    let delivery = Delivery::builder()
+        .settings(settings)
+        .spool(spool)
+        .start(store.clone());
+    (0..150).for_each(|id| delivery.record(item(id)));
+    until(|| delivery.stats().spool_refused > 0).await;
+    assert_eq!(
+        (delivery.stats().spooled, delivery.stats().queued),
+        (0, 150)
+    );
+    store.let_through(1_000);
+    drained(&delivery).await;
+    assert_eq!(store.written().len(), 150);
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_is_well_again_when_a_spool_that_was_full_was_read() {
+    let (folder, store) = (TempDir::new().unwrap(), Scripted::open());
+    store.set_ready(false);
+    let spool = spool(&folder).max_bytes(400).open().unwrap();
+    let settings = quick().batch_records(some(5));
+    let delivery = Delivery::builder()
+        .settings(settings)
+        .spool(spool)
+        .start(store.clone());
+    (0..100).for_each(|id| delivery.record(item(id)));
+    until(|| delivery.stats().spool_refused > 0).await;
+    store.set_ready(true);
+    drained(&delivery).await;
+    assert_eq!(delivery.health().await, Health::Healthy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_spool_refuses_what_waits_nobody_is_told_that_it_would_take_more() {
+    let (folder, store) = (TempDir::new().unwrap(), Scripted::open());
+    store.set_ready(false);
+    let spool = spool(&folder).max_bytes(10).open().unwrap();
+    let settings = DeliverySettings::new()
+        .retry(LIMIT, LIMIT)
+        .write_timeout(LIMIT);
+    let delivery = Delivery::builder()
+        .settings(settings)
+        .spool(spool)
+        .start(store.clone());
+    delivery.record(item(1));
+    until(|| delivery.stats().spool_refused > 0).await;
+    for _ in 0..5_000 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(delivery.can_keep(false), Err(NotKept::Unavailable));
+    }
+    assert!(
+        delivery.stats().spool_refused >= 4,
+        "nobody asks the spool again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_that_cannot_be_read_does_not_hold_up_the_others() {
+    let (folder, store) = (TempDir::new().unwrap(), Scripted::open());
+    let first = spooled(&folder, &store, 0..10).await;
+    first.shutdown(LIMIT).await;
+    drop(first);
+    let delivery = spooled_more(&folder, &store, 10..20).await;
+    // The oldest was read as soon as it was there, and waits for the store.
+    let last = files(folder.path()).into_iter().max().unwrap();
+    std::fs::remove_file(&last).unwrap();
+    std::fs::create_dir(&last).unwrap();
+    store.set_ready(true);
+    drained(&delivery).await;
+    let stats = delivery.stats();
+    assert!(
+        stats.written >= 10 && stats.dropped[DropReason::Damaged] > 0,
+        "{stats}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spooled_record_that_cannot_be_understood_is_counted_and_its_file_kept() {
+    let (folder, store) = (TempDir::new().unwrap(), Scripted::open());
+    let left = folder.path().join(uuid::Uuid::now_v7().to_string());
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("lock"), "").unwrap();
+    let mut spooled = start_and_spool(&left);
+    assert!(crate::spool::push_record(&mut spooled, |buffer| buffer.extend_from_slice(b"{}")));
+    assert!(crate::spool::push_record(&mut spooled, |buffer| item(7).encode(buffer)));
+    std::fs::write(left.join("0.seg"), spooled).unwrap();
+    let delivery = start_in(&folder, quick(), &store);
+    until(|| delivery.stats().written == 1).await;
+    drained(&delivery).await;
+    assert_eq!(delivery.stats().dropped[DropReason::Damaged], 1);
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("quarantine"))
+            .unwrap()
+            .count(),
+        1
+    );
+}
+
+/// Returns the first bytes of a segment, as a spool in this folder writes them.
+fn start_and_spool(folder: &Path) -> Vec<u8> {
+    let scratch = folder.join("scratch");
+    let mut files = Spool::open(&scratch).unwrap().files;
+    files.append(&[], 0).unwrap();
+    let own = std::fs::read_dir(&scratch)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let is_open = |path: &PathBuf| path.extension().is_some();
+    let mut entries = std::fs::read_dir(own)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let header = std::fs::read(entries.find(is_open).unwrap()).unwrap();
+    drop(files);
+    std::fs::remove_dir_all(scratch).unwrap();
+    header
+}
+
+/// Returns an engine that has taken over what is in the folder, and spooled more.
+async fn spooled_more(
+    folder: &TempDir,
+    store: &Scripted,
+    ids: std::ops::Range<u64>,
+) -> Delivery<Item> {
+    let delivery = start_in(folder, quick(), store);
+    until(|| delivery.stats().spooled > 0).await;
+    let all = delivery.stats().spooled + (ids.end - ids.start);
+    ids.for_each(|id| delivery.record(item(id)));
+    until(|| delivery.stats().spooled == all).await;
+    delivery
 }
 
 #[tokio::test(start_paused = true)]
