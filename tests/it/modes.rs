@@ -115,7 +115,7 @@ impl App {
     }
 }
 
-fn refused(response: &Response<Body>) -> Option<NotKept> {
+fn refused<B>(response: &Response<B>) -> Option<NotKept> {
     match response.extensions().get::<Refused>() {
         Some(Refused::NotKept(reason)) => Some(*reason),
         _ => None,
@@ -524,4 +524,117 @@ async fn pending_rows_that_nobody_completes_become_unknown() {
     let _layer = AuditLayer::new(&auditor).route(Method::POST, "/things/{id}", strict);
     until(|| store.rows.events()[0].outcome() == Outcome::Unknown).await;
     until(|| auditor.stats().reaped == 1).await;
+}
+
+#[tokio::test]
+async fn the_mode_of_the_layer_holds_for_an_annotated_read_too() {
+    let store = Switch::new(State::Up);
+    let rows = store.rows.clone();
+    let handler = move || async move {
+        assert_eq!(rows.events()[0].outcome(), Outcome::Pending);
+        assert_eq!(rows.events()[0].action(), "secret.read");
+    };
+    let router: Router = Router::new()
+        .route(
+            "/secret",
+            axum::routing::get(handler.layer(audited("secret.read"))),
+        )
+        .layer(AuditLayer::new(Auditor::new(store.clone())).mode(Mode::Strict));
+    let read = Request::get("/secret").body(Body::empty()).unwrap();
+    soon(router.oneshot(read)).await.unwrap();
+    assert_eq!(store.rows.events()[0].outcome(), Outcome::Success);
+}
+
+#[tokio::test]
+async fn with_the_policy_reject_an_annotated_read_that_has_no_room_does_not_run() {
+    let settings = quick()
+        .capacity(1.try_into().unwrap())
+        .overflow(Overflow::Reject);
+    let app = App::with(Mode::Background, State::Hangs, settings, None);
+    app.auditor.record(crate::support::events::event(1));
+    let response = app.call().await;
+    assert_eq!(refused(&response), Some(NotKept::Full));
+    assert_eq!((app.runs(), app.auditor.stats().dropped.total()), (0, 0));
+}
+
+#[tokio::test]
+async fn strict_requests_that_wait_for_room_do_not_stand_in_each_others_way() {
+    let settings = quick()
+        .capacity(4.try_into().unwrap())
+        .overflow(Overflow::Wait(Duration::from_secs(50)));
+    let app = App::with(Mode::Strict, State::Up, settings, None);
+    let calls: Vec<_> = (0..100).map(|_| app.spawn()).collect();
+    for call in calls {
+        assert_eq!(soon(call).await.unwrap().status(), StatusCode::OK);
+    }
+    assert_eq!((app.runs(), app.auditor.stats().written), (100, 200));
+}
+
+#[tokio::test]
+async fn a_queue_that_could_never_take_a_strict_request_is_refused_when_it_is_built() {
+    let settings = quick().capacity(1.try_into().unwrap());
+    let app = App::with(Mode::Background, State::Up, settings, None);
+    let build = || AuditLayer::new(&app.auditor).mode(Mode::Strict);
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(build)).unwrap_err();
+    let message = panic.downcast_ref::<String>().unwrap();
+    assert!(
+        message.contains("a capacity of at least 2 events"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_request_waits_once_and_is_not_unconfirmed() {
+    let app = App::with(Mode::Strict, State::Hangs, impatient(), None);
+    assert_eq!(app.call().await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let stats = app.auditor.stats();
+    assert_eq!((stats.refused, stats.unconfirmed), (1, 0));
+}
+
+#[tokio::test]
+async fn a_handler_cannot_leave_its_row_pending() {
+    let store = Switch::new(State::Up);
+    let handler = |audit: AuditContext| async move { audit.outcome(Outcome::Pending) };
+    let router: Router = Router::new()
+        .route(
+            "/things/{id}",
+            post(handler.layer(audited("thing.do").mode(Mode::Strict))),
+        )
+        .layer(AuditLayer::new(Auditor::new(store.clone())));
+    soon(router.oneshot(request())).await.unwrap();
+    assert_eq!(store.rows.events()[0].outcome(), Outcome::Success);
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_complete_rows_has_strict_requests_refused_and_the_others_recorded() {
+    use crate::support::database::Postgres;
+    use sqlx::{AssertSqlSafe, Executor as _};
+    let database = Postgres::migrated().await;
+    let role = format!("writer_{}", uuid::Uuid::now_v7().simple());
+    let grants = format!(
+        "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA control_plane TO {role};
+         GRANT INSERT ON control_plane.audit_logs TO {role}"
+    );
+    database.pool.execute(AssertSqlSafe(grants)).await.unwrap();
+    let options = database.options.clone().username(&role);
+    let pool = sqlx::postgres::PgPoolOptions::new().connect_lazy_with(options);
+    let auditor = Auditor::builder()
+        .delivery(quick())
+        .start(tower_audit::PgStore::new(pool.clone()));
+    let runs = Arc::new(AtomicUsize::new(0));
+    let strict = audited("thing.do").mode(Mode::Strict);
+    let layer = AuditLayer::new(&auditor).route(Method::POST, "/things/{id}", strict);
+    let service = layer.layer(eager(&runs));
+    let response = soon(service.clone().oneshot(request())).await.unwrap();
+    assert_eq!(refused(&response), Some(NotKept::Rejected));
+    let other = Request::put("/other").body(Body::empty()).unwrap();
+    soon(service.oneshot(other)).await.unwrap();
+    soon(auditor.flush()).await;
+    assert_eq!(
+        (runs.load(Ordering::SeqCst), auditor.stats().written),
+        (1, 1)
+    );
+    pool.close().await;
+    let gone = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+    database.pool.execute(AssertSqlSafe(gone)).await.unwrap();
 }
