@@ -9,6 +9,8 @@
 //! - What counts as spooled is on the disk: one `fdatasync` a batch, and one of the folder a file.
 //! - Several processes may use one folder. Each has a folder of its own in it, which it locks; what a
 //!   process left behind when it ended, however it ended, is taken over by the next one to look.
+//! - What is spooled is written oldest first; batches that were spooled at the same moment may change
+//!   places.
 //! - A tail that a crash cut off is cut off. A damaged record costs only itself: it is counted, and the
 //!   file that it was in is kept in `quarantine`.
 //! - Only the owner of the process may look into what it makes.
@@ -18,7 +20,8 @@
 //! # Not guaranteed
 //!
 //! A record that was written to the store and whose file was not yet deleted is written again. Stores
-//! are idempotent, so it is there once. Network file systems whose locks do not work make two processes
+//! are idempotent, so it is there once. What somebody deletes from the folder is counted as damaged when
+//! its turn comes; the folder itself is made again. Network file systems whose locks do not work make two processes
 //! write the same records, which is harmless too, but slow.
 //!
 //! # The files

@@ -15,7 +15,8 @@ use crate::{
 /// Keeps and reads events in a SQLite table; cheap to clone.
 ///
 /// Use a file in WAL mode (`SqliteConnectOptions::journal_mode`), so that readers do not block the
-/// writer. Of an in-memory database each connection has its own: give such a pool one connection
+/// writer, and best a pool of its own: handlers that hold all connections of a shared one while they
+/// wait for their event make both wait. Of an in-memory database each connection has its own: give such a pool one connection
 /// that never ends.
 #[derive(Clone)]
 pub struct SqliteStore {
