@@ -3,17 +3,20 @@
 //!
 //! No IO, no waiting and no clock in here: the time is handed in.
 
-use std::{collections::VecDeque, time::Duration};
+mod turns;
+mod view;
+
+use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
 use super::{
-    breaker::{Breaker, Turn},
+    breaker::Breaker,
     counts::Counts,
     fate::{Fate, Ticket},
-    schedule::{Decision, Limits, Spill, View, decide},
+    schedule::{Decision, Limits, decide},
     settings::{DeliverySettings, Overflow},
-    stats::{DropReason, Stats},
+    stats::DropReason,
 };
 
 /// What the lock of the queue guards. Whoever moves a record from one count to another does both in
@@ -345,147 +348,6 @@ impl<R> State<R> {
     pub(super) fn is_settled(&self, target: u64) -> bool {
         let oldest = self.under_way.iter().map(|batch| batch.first).min();
         self.phase == Phase::Finished || oldest.unwrap_or(self.head) >= target
-    }
-
-    /// Returns whether a record of this size may enter. One that is larger than the whole queue may,
-    /// when nothing else is there.
-    ///
-    /// What is reserved does not count: requests that take their time, and hold their room
-    /// meanwhile, must not make others lose their records while nothing waits.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.has_room_beside(0, 0, bytes)
-    }
-
-    fn has_room_beside(&self, reserved: usize, reserved_bytes: usize, bytes: usize) -> bool {
-        let records = self.waiting.len() + self.held() + reserved;
-        let held_bytes = self.held_bytes() + reserved_bytes;
-        records < self.room.records
-            && (records == 0 || held_bytes.saturating_add(bytes) <= self.room.bytes)
-    }
-
-    /// Returns whether so many records of this size would find room in an empty queue.
-    pub(super) fn could_hold(&self, records: usize, bytes: usize) -> bool {
-        records <= self.room.records && records.saturating_mul(bytes) <= self.room.bytes
-    }
-
-    /// Returns whether records are being lost for want of room.
-    pub(super) fn is_full(&self) -> bool {
-        self.is_refusing || !self.has_room(1)
-    }
-
-    /// Says whether the replay may write now; it then has a place until
-    /// [`end_replay`](Self::end_replay).
-    pub(super) fn turn_for_replay(&mut self, now: Instant) -> Turn {
-        // What is spooled is safe: a shutdown has better things to write.
-        self.replay.wants = !self.is_closed();
-        if self.is_closed()
-            || self.writing() >= self.limits.in_flight.get()
-            || !self.is_turn_of_replay()
-        {
-            return Turn::Wait(None);
-        }
-        let turn = self.breaker.turn(now);
-        if turn == Turn::Try {
-            self.replay.is_writing = true;
-            self.replay.was_last = true;
-        }
-        turn
-    }
-
-    pub(super) fn end_replay(&mut self) {
-        self.replay.is_writing = false;
-        self.replay.wants = false;
-    }
-
-    /// With one place for both, new records and the replay take turns.
-    fn is_turn_of_replay(&self) -> bool {
-        self.limits.in_flight.get() > 1 || !self.replay.was_last || self.waiting.is_empty()
-    }
-
-    /// Returns whether the spool can be asked to take records.
-    pub(super) fn can_spool(&self, now: Instant) -> bool {
-        self.spool.is_there && self.spool.blocked_until.is_none_or(|until| until <= now)
-    }
-
-    /// Returns whether the spool would take a record that came now: after a refusal only once it has
-    /// taken what waits, or, if nothing waits, once it is time to ask it again.
-    pub(super) fn would_spool(&self, now: Instant) -> bool {
-        let is_idle = self.waiting.is_empty() && self.held() == 0;
-        self.can_spool(now) && (is_idle || self.spool.blocked_until.is_none())
-    }
-
-    /// Returns after which time the spool may be asked again, if it refuses.
-    pub(super) fn spool_retry(&self, now: Instant) -> Option<Duration> {
-        let until = self.spool.blocked_until?;
-        Some(until.saturating_duration_since(now))
-    }
-
-    /// Notes what the spool said: `Some` until when it is not asked again.
-    pub(super) fn block_spool(&mut self, until: Option<Instant>) {
-        self.counts.spool_refused += u64::from(until.is_some());
-        self.spool.blocked_until = until;
-    }
-
-    pub(super) fn stats(&self, now: Instant) -> Stats {
-        let waiting = self.waiting.front().map(|oldest| oldest.since);
-        let under_way = self.under_way.iter().filter_map(|batch| batch.since);
-        let oldest = under_way.chain(waiting).min();
-        Stats {
-            queued: count(self.waiting.len() + self.held()),
-            queued_bytes: count(self.held_bytes()),
-            in_flight: count(self.under_way.len()),
-            oldest_queued: oldest.map(|since| now.saturating_duration_since(since)),
-            ..self.counts.stats()
-        }
-    }
-
-    /// Records that have left the queue and are not settled.
-    fn held(&self) -> usize {
-        let under_way: usize = self.under_way.iter().map(|batch| batch.records).sum();
-        under_way + self.returned.len()
-    }
-
-    fn held_bytes(&self) -> usize {
-        let under_way = self.under_way.iter().map(|batch| batch.bytes);
-        self.waiting_bytes + under_way.sum::<usize>()
-    }
-
-    /// Batches that are being written to the store.
-    fn writing(&self) -> usize {
-        self.under_way
-            .iter()
-            .filter(|batch| !batch.is_spill)
-            .count()
-    }
-
-    fn view(&self, now: Instant) -> View {
-        let oldest = self.waiting.front();
-        let is_spilling = self.under_way.iter().any(|batch| batch.is_spill);
-        let spill = match self.spool_retry(now) {
-            _ if !self.spool.is_there || is_spilling => Spill::Never,
-            Some(time) if !self.can_spool(now) => Spill::NotBefore(time),
-            _ if self.phase >= Phase::GivingUp => Spill::Always,
-            _ if self.spool.is_overflow => Spill::WhenSlow {
-                is_half_full: self.is_half_full(),
-            },
-            _ => Spill::Never,
-        };
-        let wants = self.replay.wants && !self.replay.was_last && self.breaker.could_try(now);
-        View {
-            waiting: self.waiting.len(),
-            waiting_bytes: self.waiting_bytes,
-            oldest: oldest
-                .map(|oldest| now.saturating_duration_since(oldest.since))
-                .unwrap_or_default(),
-            in_flight: self.writing(),
-            is_replaying: self.replay.is_writing || wants,
-            is_urgent: self.is_closed() || self.awaited > 0 || self.flush_to > self.head,
-            spill,
-        }
-    }
-
-    fn is_half_full(&self) -> bool {
-        self.waiting.len() * 2 >= self.room.records || self.waiting_bytes * 2 >= self.room.bytes
     }
 }
 

@@ -1,5 +1,7 @@
 //! The bounded queue: one lock around the state, and the wake-ups.
 
+mod turns;
+
 use std::{
     sync::{Arc, PoisonError},
     time::Duration,
@@ -8,9 +10,7 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    backoff::random,
     batch::Batch,
-    breaker::Turn,
     counts::Counts,
     fate::{Fate, Ticket},
     log::Once,
@@ -22,6 +22,8 @@ use super::{
     stats::{DropReason, Stats},
     sync::{Mutex, MutexGuard},
 };
+
+pub(super) use turns::{Tried, Way};
 
 /// The bounded queue between those who make records and the worker. The lock is held for a push, a
 /// cut or a settle, never across an await, and nothing is logged or freed under it.
@@ -240,35 +242,6 @@ impl<R: Record> Queue<R> {
         self.lock().put_back(first, left);
     }
 
-    /// Waits until it is known what to do with a batch.
-    pub(super) async fn way(&self) -> Way {
-        let mut way = Way::Try;
-        self.until_turn(|state, now| {
-            let is_late = state.phase() >= Phase::GivingUp;
-            if (is_late || state.breaker.is_open()) && state.can_spool(now) {
-                way = Way::Spool;
-            } else if is_late {
-                way = Way::GiveUp;
-            } else {
-                return match (state.breaker.turn(now), state.spool_retry(now)) {
-                    // The spool may have room before the store is back.
-                    (Turn::Wait(wait), Some(retry)) if state.breaker.is_open() => {
-                        Turn::Wait(Some(wait.map_or(retry, |wait| wait.min(retry))))
-                    }
-                    (turn, _) => turn,
-                };
-            }
-            Turn::Try
-        })
-        .await;
-        way
-    }
-
-    /// Waits until the replay of the spool may write.
-    pub(super) async fn turn_of_replay(&self) {
-        self.until_turn(State::turn_for_replay).await;
-    }
-
     /// Waits until there is something in the spool.
     pub(super) async fn until_spooled(&self) {
         until(&self.changed, || (self.stats().spooled > 0).then_some(())).await;
@@ -283,65 +256,6 @@ impl<R: Record> Queue<R> {
     /// Waits until somebody asked for that.
     pub(super) async fn until_reaping(&self) {
         until(&self.changed, || self.lock().is_reaping.then_some(())).await;
-    }
-
-    async fn until_turn(&self, mut ask: impl FnMut(&mut State<R>, Instant) -> Turn) {
-        loop {
-            let changed = self.turns.notified();
-            tokio::pin!(changed);
-            // Registered before the look, so that no change between the two is missed.
-            changed.as_mut().enable();
-            let turn = ask(&mut self.lock(), Instant::now());
-            match turn {
-                Turn::Try => return,
-                Turn::Wait(None) => changed.await,
-                Turn::Wait(Some(time)) => tokio::select! {
-                    () = changed => {}
-                    () = tokio::time::sleep(time) => {}
-                },
-            }
-        }
-    }
-
-    /// Says how a try went: the store answered, or it did not.
-    pub(super) fn tried(&self, try_ended: Tried) {
-        let mut state = self.lock();
-        match try_ended {
-            Tried::Answered => state.breaker.answered(),
-            Tried::Failed { took_long } => {
-                state.counts.retries += 1;
-                state.breaker.failed(Instant::now(), took_long, random());
-            }
-            Tried::GaveUp => state.breaker.given_back(),
-        }
-        drop(state);
-        self.turns.notify_waiters();
-        self.work.notify_one();
-    }
-
-    pub(super) fn end_replay(&self) {
-        self.lock().end_replay();
-        self.turns.notify_waiters();
-        self.work.notify_one();
-    }
-
-    /// Returns whether the store counts as down. When it is time to try it again it does not: whoever
-    /// comes then is the one who finds out.
-    pub(super) fn is_store_down(&self) -> bool {
-        let breaker = &self.lock().breaker;
-        breaker.is_open() && !breaker.could_try(Instant::now())
-    }
-
-    /// Returns whether the spool would take a record that came now.
-    pub(super) fn would_spool(&self) -> bool {
-        self.lock().would_spool(Instant::now())
-    }
-
-    /// Notes what the spool said, and how many bytes it takes.
-    pub(super) fn spooled(&self, bytes: u64, blocked_for: Option<Duration>) {
-        let mut state = self.lock();
-        state.counts.spool_bytes = bytes;
-        state.block_spool(blocked_for.map(|time| Instant::now() + time));
     }
 
     /// Changes what is counted beside the queue.
@@ -359,25 +273,6 @@ impl<R: Record> Queue<R> {
     fn lock(&self) -> MutexGuard<'_, State<R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What to do with a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// Try to write it, and say how that went.
-    Try,
-    /// Spool it: the store is down, or there is no time left.
-    Spool,
-    /// Leave it: there is no time left, and no spool.
-    GiveUp,
-}
-
-/// How a try to write went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tried {
-    Answered,
-    Failed { took_long: bool },
-    GaveUp,
 }
 
 /// Waits until `ready` has something; looks again whenever `changed` says so.

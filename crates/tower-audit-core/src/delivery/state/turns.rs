@@ -1,0 +1,63 @@
+//! Whose turn it is: the replay of the spool, or new records; and whether the spool takes any.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::State;
+use crate::delivery::breaker::Turn;
+
+impl<R> State<R> {
+    /// Says whether the replay may write now; it then has a place until
+    /// [`end_replay`](Self::end_replay).
+    pub(in crate::delivery) fn turn_for_replay(&mut self, now: Instant) -> Turn {
+        // What is spooled is safe: a shutdown has better things to write.
+        self.replay.wants = !self.is_closed();
+        if self.is_closed()
+            || self.writing() >= self.limits.in_flight.get()
+            || !self.is_turn_of_replay()
+        {
+            return Turn::Wait(None);
+        }
+        let turn = self.breaker.turn(now);
+        if turn == Turn::Try {
+            self.replay.is_writing = true;
+            self.replay.was_last = true;
+        }
+        turn
+    }
+
+    pub(in crate::delivery) fn end_replay(&mut self) {
+        self.replay.is_writing = false;
+        self.replay.wants = false;
+    }
+
+    /// With one place for both, new records and the replay take turns.
+    fn is_turn_of_replay(&self) -> bool {
+        self.limits.in_flight.get() > 1 || !self.replay.was_last || self.waiting.is_empty()
+    }
+
+    /// Returns whether the spool can be asked to take records.
+    pub(in crate::delivery) fn can_spool(&self, now: Instant) -> bool {
+        self.spool.is_there && self.spool.blocked_until.is_none_or(|until| until <= now)
+    }
+
+    /// Returns whether the spool would take a record that came now: after a refusal only once it has
+    /// taken what waits, or, if nothing waits, once it is time to ask it again.
+    pub(in crate::delivery) fn would_spool(&self, now: Instant) -> bool {
+        let is_idle = self.waiting.is_empty() && self.held() == 0;
+        self.can_spool(now) && (is_idle || self.spool.blocked_until.is_none())
+    }
+
+    /// Returns after which time the spool may be asked again, if it refuses.
+    pub(in crate::delivery) fn spool_retry(&self, now: Instant) -> Option<Duration> {
+        let until = self.spool.blocked_until?;
+        Some(until.saturating_duration_since(now))
+    }
+
+    /// Notes what the spool said: `Some` until when it is not asked again.
+    pub(in crate::delivery) fn block_spool(&mut self, until: Option<Instant>) {
+        self.counts.spool_refused += u64::from(until.is_some());
+        self.spool.blocked_until = until;
+    }
+}
