@@ -5,7 +5,8 @@
 //! # Guarantees
 //!
 //! - Exactly one event a request, whether it succeeds, fails, panics, is answered 405, or its
-//!   client leaves before the response or in the middle of it.
+//!   client leaves before the response or in the middle of it. A request that is
+//!   [refused](crate::mode::Refused) because it cannot be recorded is counted instead.
 //! - In [`Background`](crate::Mode::Background) mode the request never waits for the store. With
 //!   [`Overflow::Wait`](tower_audit_core::Overflow::Wait) it waits for room in the queue, before the
 //!   handler runs and at most as long as that says; with
