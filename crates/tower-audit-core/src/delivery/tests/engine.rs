@@ -460,3 +460,13 @@ async fn times_without_end_are_no_trouble() {
     let (kept, report) = tokio::join!(waiting, delivery.shutdown(Duration::MAX));
     assert_eq!((kept, report.left), (Ok(Kept::Written), 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_is_dropped_wakes_whoever_waits_for_room() {
+    let settings = DeliverySettings::new().capacity(some(1));
+    let delivery = start(settings.overflow(Overflow::Wait(LIMIT)), Scripted::closed());
+    let permit = delivery.try_reserve(100).unwrap();
+    let started = tokio::time::Instant::now();
+    let (next, ()) = tokio::join!(delivery.reserve(100), async { drop(permit) });
+    assert!(next.is_some() && started.elapsed() < LIMIT);
+}
