@@ -133,3 +133,21 @@ async fn a_user_without_the_privilege_to_insert_is_told_so() {
         );
     }
 }
+
+#[tokio::test]
+async fn one_replica_at_a_time_gives_up_pending_rows() {
+    use tower_audit::{EventReader as _, Outcome};
+    let database = Postgres::migrated().await;
+    let pending = events::builder(1).outcome(Outcome::Pending).build();
+    let store = store(&database);
+    store.append(std::slice::from_ref(&pending)).await.unwrap();
+    let mut leader = database.pool.begin().await.unwrap();
+    let lead =
+        "SELECT pg_advisory_xact_lock(hashtextextended('\"control_plane\".\"audit_logs\"', 0))";
+    sqlx::query(lead).execute(&mut *leader).await.unwrap();
+    assert_eq!(store.reap(events::at(50)).await.unwrap(), 0);
+    leader.rollback().await.unwrap();
+    assert_eq!(store.reap(events::at(50)).await.unwrap(), 1);
+    let row = store.get(pending.id()).await.unwrap().unwrap();
+    assert_eq!(row.outcome(), Outcome::Unknown);
+}
