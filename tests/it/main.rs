@@ -3,6 +3,7 @@
 
 mod annotations;
 mod catalog;
+mod client;
 mod contract;
 mod corpus;
 mod faults;

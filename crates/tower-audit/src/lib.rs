@@ -50,6 +50,7 @@
 //! - [`AuditLayer`]: what can be set on the layer; [`layer`] for what it guarantees.
 //! - [`annotation`]: names for routes. [`context`]: what a handler adds. [`identify()`]: who the
 //!   caller is.
+//! - [`client`]: where a request came from, behind proxies that you trust.
 //! - [`Policy`]: which requests are recorded. By default everything that may change something, and
 //!   every denial; plain reads are not.
 //! - [`Auditor`]: what is no request, `stats`, `health`, `flush` and `shutdown`.
@@ -87,12 +88,12 @@
 //! # What it does not do
 //!
 //! No query string, header or body is stored, but for the user agent, `x-request-id` and
-//! `traceparent`. No header is trusted for the address of the client: `ip_address` is the peer of
-//! the socket. Events that are only in memory do not survive a killed process: see [`mode`].
+//! `traceparent`. By default no header is trusted for the address of the client: see [`client`]. Events that are only in memory do not survive a killed process: see [`mode`].
 
 pub mod annotation;
 #[doc = include_str!("docs/architecture.md")]
 pub mod architecture {}
+pub mod client;
 pub mod context;
 mod draft;
 mod identify;

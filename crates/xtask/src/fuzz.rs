@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use xtask::command::{cargo, quiet, run};
 
-/// Fuzzes the reader of segments for so many minutes. What it finds that is new goes to the corpus.
+/// Fuzzes each target for so many minutes. What it finds that is new goes to the corpus.
 ///
 /// The compiler's own pass counts what was reached, so that a stable toolchain will do; a memory
 /// checker would have nothing to find in code without `unsafe`.
@@ -22,13 +22,20 @@ pub(crate) fn run_for(minutes: &str) -> anyhow::Result<()> {
         .args(["build", "--release", "--target", host]))?;
     // Where it writes what made it fail.
     std::fs::create_dir_all(format!("{FOLDER}/artifacts"))?;
-    let program = format!("target/{host}/release/segment");
-    run(Command::new(std::path::Path::new(FOLDER).join(program))
-        .current_dir(FOLDER)
-        .arg("corpus/segment")
-        .arg(format!("-max_total_time={}", minutes.saturating_mul(60)))
-        .args(["-artifact_prefix=artifacts/", "-print_final_stats=1"]))
+    for target in TARGETS {
+        println!("fuzzing {target} for {minutes} min");
+        let program = format!("target/{host}/release/{target}");
+        run(Command::new(std::path::Path::new(FOLDER).join(program))
+            .current_dir(FOLDER)
+            .arg(format!("corpus/{target}"))
+            .arg(format!("-max_total_time={}", minutes.saturating_mul(60)))
+            .args(["-artifact_prefix=artifacts/", "-print_final_stats=1"]))?;
+    }
+    Ok(())
 }
+
+/// The reader of spool segments, and the rule for the client's address.
+const TARGETS: [&str; 2] = ["segment", "client"];
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz");
 

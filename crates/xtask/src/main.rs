@@ -50,4 +50,5 @@ Usage: cargo xtask <command>
              Kill services, databases and connections under load, again and again (1 minute),
              and end with a table of what was answered, found, duplicated and lost.
   fuzz [minutes]
-             Fuzz the reader of spool segments (1 minute). Needs a C++ compiler.";
+             Fuzz the reader of spool segments and the rule for the client's address
+             (1 minute each). Needs a C++ compiler.";

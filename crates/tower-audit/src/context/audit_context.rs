@@ -1,6 +1,6 @@
 //! The handle that inner code holds.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use http::Extensions;
@@ -139,6 +139,18 @@ impl AuditContext {
     #[must_use]
     pub fn arrived_at(&self) -> DateTime<Utc> {
         self.slot.facts.arrived_at()
+    }
+
+    /// Returns the address of the client: see [`TrustedProxies`](crate::client::TrustedProxies).
+    #[must_use]
+    pub fn client(&self) -> Option<IpAddr> {
+        self.slot.facts.client()
+    }
+
+    /// Returns the address at the other end of the socket.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.slot.facts.peer()
     }
 
     /// Returns in which mode a request has to be admitted that turns out to be annotated so, if it was

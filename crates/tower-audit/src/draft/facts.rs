@@ -6,6 +6,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::USER_AGENT};
 
 use crate::{
+    client::Client,
     peer::peer,
     route::{Template, original_uri},
 };
@@ -19,20 +20,23 @@ pub(crate) struct Facts {
     pub(super) uri: Uri,
     pub(super) template: Option<Template>,
     pub(super) peer: Option<IpAddr>,
+    pub(super) client: Option<IpAddr>,
     pub(super) user_agent: Option<HeaderValue>,
     pub(super) request_id: Option<HeaderValue>,
     pub(super) traceparent: Option<HeaderValue>,
 }
 
 impl Facts {
-    pub(crate) fn of<B>(req: &Request<B>) -> Self {
+    pub(crate) fn of<B>(req: &Request<B>, client: &Client) -> Self {
+        let peer = peer(req.extensions());
         Self {
             arrived_at: Utc::now().trunc_subsecs(6),
             started: Instant::now(),
             method: req.method().clone(),
             uri: original_uri(req.uri(), req.extensions()),
             template: Template::of(req.extensions()),
-            peer: peer(req.extensions()),
+            peer,
+            client: client.address(peer, req.headers()),
             user_agent: req.headers().get(USER_AGENT).cloned(),
             request_id: request_id(req.headers()),
             traceparent: req.headers().get(TRACEPARENT).cloned(),
@@ -45,6 +49,15 @@ impl Facts {
 
     pub(crate) fn method(&self) -> &Method {
         &self.method
+    }
+
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    /// Returns the address of the client, by the rule of the layer.
+    pub(crate) fn client(&self) -> Option<IpAddr> {
+        self.client
     }
 
     pub(crate) fn path(&self) -> &str {

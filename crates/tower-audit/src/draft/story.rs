@@ -160,7 +160,7 @@ impl<'a> Story<'a> {
         event
             .id(self.slot.event_id())
             .created_at(facts.arrived_at)
-            .maybe(facts.peer, Builder::ip_address)
+            .maybe(facts.client, Builder::ip_address)
             .maybe(facts.peer, Builder::peer_address)
             .maybe(facts.user_agent.as_ref().map(header), Builder::user_agent)
             .maybe(head.map(|head| head.status.as_u16()), Builder::status)

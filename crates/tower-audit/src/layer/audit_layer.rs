@@ -6,9 +6,10 @@ use http::Method;
 use tower_audit_core::{Actor, Auditor, MemoryStore};
 use tower_layer::Layer;
 
-use super::{AuditService, RequestInfo, Shared};
+use super::{AuditService, CaptureStats, RequestInfo, Shared};
 use crate::{
     annotation::Annotation,
+    client::{Client, TrustedProxies},
     mode::{Mode, assert_possible},
     policy::Policy,
 };
@@ -88,6 +89,14 @@ impl AuditLayer {
         self
     }
 
+    /// Sets whom to believe what a header says of the client's address. Defaults to nobody:
+    /// [`TrustedProxies::none`]. See [`client`](crate::client).
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        Arc::make_mut(&mut self.shared).client = Client::new(proxies);
+        self
+    }
+
     /// Sets which requests are recorded. Defaults to [`Policy::mutations_and_denials`].
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
@@ -119,6 +128,15 @@ impl AuditLayer {
             shared.reap_pending();
         }
         self
+    }
+
+    /// Returns what was noticed while requests were captured, counted since the layer was made. Clones of
+    /// it, and services made by it, count together.
+    #[must_use]
+    pub fn capture_stats(&self) -> CaptureStats {
+        CaptureStats {
+            short_chains: self.shared.client.short_chains(),
+        }
     }
 
     /// Returns the auditor that the events go to: to record what is no request, to look at the

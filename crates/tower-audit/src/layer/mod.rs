@@ -19,12 +19,14 @@
 
 mod audit_layer;
 mod body;
+mod capture_stats;
 mod future;
 mod service;
 mod shared;
 
 pub use audit_layer::{AuditLayer, IntoAuditor};
 pub use body::ResponseBody;
+pub use capture_stats::CaptureStats;
 pub use future::ResponseFuture;
 pub use service::AuditService;
 pub use shared::RequestInfo;

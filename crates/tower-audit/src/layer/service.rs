@@ -62,7 +62,7 @@ where
         let gate = draft.watch(|| {
             // In here, so that a closure that panics leaves a trace too.
             if let Some(find) = &self.shared.actor
-                && let Some(actor) = find(&RequestInfo::of(&req))
+                && let Some(actor) = find(&RequestInfo::of(&req, context.client()))
             {
                 context.actor(actor);
             }
@@ -84,7 +84,7 @@ where
 impl<S> AuditService<S> {
     /// Puts the context of a request where inner code finds it.
     fn open<B>(&self, req: &mut Request<B>) -> AuditContext {
-        let mut facts = Facts::of(req);
+        let mut facts = Facts::of(req, &self.shared.client);
         if facts.template().is_none()
             && let Some(template) = self.shared.routes.template(facts.path())
         {

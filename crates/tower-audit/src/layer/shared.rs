@@ -14,6 +14,7 @@ use tower_audit_core::{Actor, Auditor, Overflow};
 
 use crate::{
     annotation::{Annotation, Routes},
+    client::Client,
     draft::Facts,
     mode::Mode,
     peer::peer,
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) routes: Routes,
     pub(super) actor: Option<Arc<FindActor>>,
     pub(crate) mode: Mode,
+    pub(crate) client: Client,
     has_warned: Arc<AtomicBool>,
     is_reaping: Arc<AtomicBool>,
 }
@@ -42,6 +44,7 @@ impl Shared {
             routes: Routes::default(),
             actor: None,
             mode: Mode::default(),
+            client: Client::default(),
             has_warned: Arc::default(),
             is_reaping: Arc::default(),
         }
@@ -114,15 +117,17 @@ pub struct RequestInfo<'a> {
     uri: &'a Uri,
     headers: &'a HeaderMap,
     extensions: &'a Extensions,
+    client: Option<IpAddr>,
 }
 
 impl<'a> RequestInfo<'a> {
-    pub(super) fn of<B>(req: &'a Request<B>) -> Self {
+    pub(super) fn of<B>(req: &'a Request<B>, client: Option<IpAddr>) -> Self {
         Self {
             method: req.method(),
             uri: req.uri(),
             headers: req.headers(),
             extensions: req.extensions(),
+            client,
         }
     }
 
@@ -154,5 +159,11 @@ impl<'a> RequestInfo<'a> {
     #[must_use]
     pub fn peer(&self) -> Option<IpAddr> {
         peer(self.extensions)
+    }
+
+    /// Returns the address of the client: see [`TrustedProxies`](crate::client::TrustedProxies).
+    #[must_use]
+    pub fn client(&self) -> Option<IpAddr> {
+        self.client
     }
 }
