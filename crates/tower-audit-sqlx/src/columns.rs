@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// The columns that a writer fills, in the order of every INSERT.
 pub(crate) const WRITTEN: &str = "id, actor_id, actor_type, action, target_type, target_id, metadata, ip_address, \
      user_agent, created_at, outcome, reason, status, method, route, path, duration_us, request_id, trace_id, \
-     tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service";
+     tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service, captured";
 
 /// Reads an event from a row. Both dialects select times as microseconds, whole numbers as 64 bits
 /// and everything else but the id as text.
@@ -42,6 +42,7 @@ where
         .recorded_at(row.time("recorded_at")?)
         .outcome(row.parsed::<Outcome>("outcome")?)
         .all_metadata(row.metadata()?)
+        .maybe(row.captured()?, Builder::captured)
         .maybe(
             row.maybe_parsed::<IpAddr>("ip_address")?,
             Builder::ip_address,
@@ -127,8 +128,15 @@ where
     where
         String: Decode<'r, R::Database> + Type<R::Database>,
     {
-        let cut = |_| Metadata::from_iter([(Metadata::CUT, 1)]);
-        Ok(serde_json::from_str(&self.text("metadata")?).unwrap_or_else(cut))
+        Ok(object(&self.text("metadata")?))
+    }
+
+    /// Reads what was captured, as [`metadata`](Self::metadata) is read.
+    fn captured(&self) -> Result<Option<Metadata>, StoreError>
+    where
+        Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        Ok(self.maybe_text("captured")?.as_deref().map(object))
     }
 
     fn time(&self, column: &'static str) -> Result<DateTime<Utc>, StoreError>
@@ -139,6 +147,11 @@ where
         DateTime::from_timestamp_micros(micros)
             .ok_or_else(|| StoreError::Unreadable(Box::new(TimeOutOfRange(micros))))
     }
+}
+
+/// Returns an object that was stored. What cannot be read counts as cut.
+fn object(text: &str) -> Metadata {
+    serde_json::from_str(text).unwrap_or_else(|_| Metadata::from_iter([(Metadata::CUT, 1)]))
 }
 
 fn unreadable(error: impl Into<BoxError>) -> StoreError {
@@ -164,6 +177,13 @@ pub(crate) fn metadata_text(event: &AuditEvent) -> String {
     }
     // A map of JSON values always serializes.
     serde_json::to_string(event.metadata()).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// Returns what was captured as JSON text.
+pub(crate) fn captured_text(event: &AuditEvent) -> Option<String> {
+    event
+        .captured()
+        .and_then(|captured| serde_json::to_string(captured).ok())
 }
 
 /// Returns the duration as the column keeps it.

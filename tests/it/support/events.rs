@@ -41,7 +41,7 @@ pub(crate) fn full() -> AuditEvent {
         "ip_address": "192.0.2.1", "peer_address": "2001:db8::1", "user_agent": "curl/8", "status": 403,
         "method": "DELETE", "route": "/projects/{id}", "path": "/projects/7", "duration_us": 1500,
         "request_id": "r-1", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "tenant_id": "acme",
-        "service": "shop@1.0.0"
+        "service": "shop@1.0.0", "captured": {"headers": {"x-plan": "pro"}, "request_body": {"length": 9, "json": {"a": [1, null]}}}
     }))
     .unwrap()
 }

@@ -34,6 +34,8 @@ pub struct AuditEvent {
     pub(super) trace_id: Option<Text>,
     pub(super) tenant_id: Option<Text>,
     pub(super) service: Option<Text>,
+    // Most events have none: it takes one word.
+    pub(super) captured: Option<Box<Metadata>>,
     pub(super) recorded_at: Option<DateTime<Utc>>,
     pub(super) completes_pending: bool,
 }
@@ -245,6 +247,13 @@ impl AuditEvent {
         text(&self.service)
     }
 
+    /// Returns what a policy asked to capture of the request and the response: headers, the query, bodies.
+    /// What was not asked for is not there.
+    #[must_use]
+    pub fn captured(&self) -> Option<&Metadata> {
+        self.captured.as_deref()
+    }
+
     /// Returns when the store got the event, or `None` for an event that was not read from one.
     #[must_use]
     pub fn recorded_at(&self) -> Option<DateTime<Utc>> {
@@ -270,6 +279,9 @@ impl AuditEvent {
             + self.action.heap_size()
             + self.target.heap_size()
             + self.metadata.heap_size()
+            + self
+                .captured()
+                .map_or(0, |captured| size_of::<Metadata>() + captured.heap_size())
             + texts
                 .into_iter()
                 .flatten()

@@ -41,6 +41,7 @@ impl AuditEventBuilder {
             trace_id: None,
             tenant_id: None,
             service: None,
+            captured: None,
             recorded_at: None,
             completes_pending: false,
         };
@@ -157,6 +158,13 @@ impl AuditEventBuilder {
     /// records the event was told.
     pub fn service(mut self, service: impl Into<Text>) -> Self {
         self.event.service = Some(service.into().cap(MAX_ID));
+        self
+    }
+
+    /// Sets what was captured of the request and the response, within the limits of [`Metadata`]. Nothing
+    /// in it may be secret any more. Defaults to none.
+    pub fn captured(mut self, parts: Metadata) -> Self {
+        self.event.captured = Some(Box::new(parts));
         self
     }
 

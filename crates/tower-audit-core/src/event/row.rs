@@ -64,6 +64,8 @@ struct Row<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     service: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    captured: Option<Cow<'a, Metadata>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     recorded_at: Option<DateTime<Utc>>,
     /// No column: the event is on its way, and ends a pending one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -103,6 +105,7 @@ impl<'a> From<&'a AuditEvent> for Row<'a> {
             on_behalf_of: text(actor.principal()),
             peer_address: event.peer_address(),
             service: text(event.service()),
+            captured: event.captured().map(Cow::Borrowed),
             recorded_at: event.recorded_at(),
             completes_pending: event.is_completion(),
         }
@@ -133,6 +136,7 @@ impl From<Row<'_>> for AuditEvent {
             row.duration_us.map(Duration::from_micros),
             Builder::duration,
         )
+        .maybe(row.captured.map(Cow::into_owned), Builder::captured)
         .maybe(row.recorded_at, Builder::recorded_at)
         .maybe(text(row.reason), Builder::reason)
         .maybe(text(row.user_agent), Builder::user_agent)
@@ -179,7 +183,8 @@ mod tests {
             "method": "DELETE", "route": "/projects/{id}", "path": "/projects/7", "duration_us": 1500,
             "request_id": "r-1", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "tenant_id": "acme",
             "actor_name": "Alice", "auth_method": "oidc", "credential_id": "k-1", "on_behalf_of": "bob",
-            "peer_address": "2001:db8::1", "service": "shop@1.0.0", "recorded_at": "2026-11-21T10:00:00.2Z"
+            "peer_address": "2001:db8::1", "service": "shop@1.0.0", "captured": {"query": {"page": "2"}},
+            "recorded_at": "2026-11-21T10:00:00.2Z"
         })
     }
 

@@ -142,6 +142,7 @@ struct Columns<'a> {
     on_behalf_of: Vec<Option<&'a str>>,
     peer_address: Vec<Option<IpAddr>>,
     service: Vec<Option<&'a str>>,
+    captured: Vec<Option<String>>,
 }
 
 impl<'a> Columns<'a> {
@@ -182,6 +183,7 @@ impl<'a> Columns<'a> {
         self.on_behalf_of.push(actor.principal());
         self.peer_address.push(event.peer_address());
         self.service.push(event.service());
+        self.captured.push(crate::columns::captured_text(event));
     }
 
     /// Binds in the order of [`WRITTEN`](crate::columns::WRITTEN).
@@ -216,5 +218,6 @@ impl<'a> Columns<'a> {
             .bind(self.on_behalf_of)
             .bind(self.peer_address)
             .bind(self.service)
+            .bind(self.captured)
     }
 }

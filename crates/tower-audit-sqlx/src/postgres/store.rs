@@ -166,19 +166,20 @@ const DEFAULT_SCHEMA: &str = "control_plane";
 /// would be padded with NULL, silently.
 const ROWS: &str = "SELECT id, actor_id, actor_type, action, target_type, target_id, metadata::jsonb, \
      ip_address, user_agent, created_at, outcome, reason, status, method, route, path, duration_us, request_id, \
-     trace_id, tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service \
+     trace_id, tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service, captured::jsonb \
      FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::inet[], \
      $9::text[], $10::timestamptz[], $11::text[], $12::text[], $13::int2[], $14::text[], $15::text[], $16::text[], \
      $17::int8[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], \
-     $25::inet[], $26::text[]) AS rows (id, actor_id, actor_type, action, target_type, target_id, metadata, \
+     $25::inet[], $26::text[], $27::text[]) AS rows (id, actor_id, actor_type, action, target_type, target_id, metadata, \
      ip_address, user_agent, created_at, outcome, reason, status, method, route, path, duration_us, request_id, \
-     trace_id, tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service)";
+     trace_id, tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service, captured)";
 
 /// What the end of a request may change of its pending row. The rest was known when it arrived, and so
 /// was an actor who was not anonymous.
 const COMPLETE: &str = "SET action = new.action, target_type = new.target_type, target_id = new.target_id, \
      metadata = new.metadata, outcome = new.outcome, reason = new.reason, status = new.status, \
      route = new.route, duration_us = new.duration_us, request_id = new.request_id, tenant_id = new.tenant_id, \
+     captured = new.captured, \
      (actor_type, actor_id, actor_name, auth_method, credential_id, on_behalf_of) = (SELECT \
          actor.kind, actor.id, actor.name, actor.method, actor.credential, actor.principal \
          FROM (VALUES \
@@ -203,5 +204,5 @@ const REAP: &str = "WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_loc
 const SELECTED: &str = "id, actor_id, actor_type, action, target_type, target_id, metadata::text AS metadata, \
      host(ip_address) AS ip_address, user_agent, (extract(epoch FROM created_at) * 1000000)::int8 AS created_at, \
      outcome, reason, status::int8 AS status, method, route, path, duration_us, request_id, trace_id, tenant_id, \
-     actor_name, auth_method, credential_id, on_behalf_of, host(peer_address) AS peer_address, service, \
+     actor_name, auth_method, credential_id, on_behalf_of, host(peer_address) AS peer_address, service, captured::text AS captured, \
      (extract(epoch FROM recorded_at) * 1000000)::int8 AS recorded_at";

@@ -115,7 +115,8 @@ fn push(mut row: Separated<'_, Sqlite, &'static str>, event: &AuditEvent) {
         .push_bind(actor.credential())
         .push_bind(actor.principal())
         .push_bind(event.peer_address().map(|address| address.to_string()))
-        .push_bind(event.service());
+        .push_bind(event.service())
+        .push_bind(crate::columns::captured_text(event));
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -129,5 +130,5 @@ struct NoTable;
 const WHERE_PENDING: &str = ") AS new WHERE was.id = new.column1 AND new.column11 NOT IN ('pending', 'unknown') \
      AND (was.outcome = 'pending' OR (was.outcome = 'unknown' AND was.reason = 'never_completed'))";
 
-/// SQLite takes 32,766 parameters a statement, and a row binds 26.
+/// SQLite takes 32,766 parameters a statement, and a row binds 27.
 const MAX_ROWS: usize = 1_000;

@@ -147,6 +147,7 @@ impl SqliteStoreBuilder {
 const COMPLETE: &str = "SET action = new.column4, target_type = new.column5, target_id = new.column6, \
      metadata = new.column7, outcome = new.column11, reason = new.column12, status = new.column13, \
      route = new.column15, duration_us = new.column17, request_id = new.column18, tenant_id = new.column20, \
+     captured = new.column27, \
      actor_id = iif(was.actor_type = 'anonymous', new.column2, was.actor_id), \
      actor_type = iif(was.actor_type = 'anonymous', new.column3, was.actor_type), \
      actor_name = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column21, was.actor_name), \
