@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod annotations;
+mod capture;
 mod catalog;
 mod client;
 mod contract;
@@ -14,6 +15,8 @@ mod modes;
 mod one_row;
 mod outage;
 mod placement;
+mod policy;
+mod privacy;
 mod quickstart;
 mod readme;
 mod record_in;

@@ -51,8 +51,8 @@
 //! - [`annotation`]: names for routes. [`context`]: what a handler adds. [`identify()`]: who the
 //!   caller is.
 //! - [`client`]: where a request came from, behind proxies that you trust.
-//! - [`Policy`]: which requests are recorded. By default everything that may change something, and
-//!   every denial; plain reads are not.
+//! - [`policy`]: which requests are recorded. By default everything that may change something, and
+//!   every denial; plain reads are not. [`capture`] and [`privacy`]: what of them, and what never.
 //! - [`Auditor`]: what is no request, `stats`, `health`, `flush` and `shutdown`.
 //! - [`mode`]: how safe a row is before the client has its answer.
 //! - [`delivery`]: the queue, its bounds, and what happens when the store is slow or gone; [`spool`] and
@@ -93,15 +93,18 @@
 pub mod annotation;
 #[doc = include_str!("docs/architecture.md")]
 pub mod architecture {}
+pub mod capture;
 pub mod client;
 pub mod context;
 mod draft;
+mod glob;
 mod identify;
 pub mod layer;
 pub mod mode;
 mod naming;
 mod peer;
-mod policy;
+pub mod policy;
+pub mod privacy;
 mod route;
 
 pub use annotation::{Annotation, audited, unaudited};

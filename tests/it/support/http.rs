@@ -105,6 +105,13 @@ impl Client {
         }
     }
 
+    /// Returns all that comes until the server closes.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        soon(self.stream.read_to_end(&mut rest)).await.unwrap();
+        rest
+    }
+
     /// Waits until the server has closed the connection.
     pub(crate) async fn closed(&mut self) {
         let mut rest = Vec::new();

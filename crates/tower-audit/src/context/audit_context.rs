@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use http::Extensions;
+use http::{Extensions, HeaderMap};
 use serde_json::Value;
 use tower_audit_core::{Action, Actor, AuditEvent, EventId, Outcome, Target, Text};
 
@@ -34,9 +34,9 @@ tokio::task_local! {
 }
 
 impl AuditContext {
-    pub(crate) fn new(shared: Arc<Shared>, facts: Facts) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, facts: Facts, headers: &HeaderMap) -> Self {
         Self {
-            slot: Arc::new(Slot::new(shared, facts)),
+            slot: Arc::new(Slot::new(shared, facts, headers)),
         }
     }
 

@@ -2,15 +2,26 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use http::HeaderMap;
 use tower_audit_core::EventId;
 
 use super::Notes;
-use crate::{draft::Facts, layer::Shared, mode::Admission};
+use crate::{
+    capture::Incoming,
+    draft::Facts,
+    layer::Shared,
+    mode::Admission,
+    policy::{Plan, Policy},
+};
 
 /// What everybody who works on a request shares.
 pub(crate) struct Slot {
     pub(crate) shared: Arc<Shared>,
     pub(crate) facts: Facts,
+    /// The policy of this request, from its arrival to its end.
+    pub(crate) policy: Policy,
+    pub(crate) plan: Plan,
+    pub(crate) incoming: Incoming,
     /// Made when somebody asks: most requests are not recorded.
     id: OnceLock<EventId>,
     notes: Mutex<Notes>,
@@ -18,10 +29,16 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(shared: Arc<Shared>, facts: Facts) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, facts: Facts, headers: &HeaderMap) -> Self {
+        let policy = shared.policy.current();
+        let plan = policy.plan(&facts.subject());
+        let incoming = Incoming::of(headers, &plan, shared.body_limit);
         Self {
             shared,
             facts,
+            policy,
+            plan,
+            incoming,
             id: OnceLock::new(),
             notes: Mutex::default(),
             admission: Mutex::default(),

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::USER_AGENT};
 use crate::{
     client::Client,
     peer::peer,
+    policy::Subject,
     route::{Template, original_uri},
 };
 
@@ -66,6 +67,15 @@ impl Facts {
 
     pub(crate) fn template(&self) -> Option<&Template> {
         self.template.as_ref()
+    }
+
+    /// Returns what a policy may know before the handler has run.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        let subject = Subject::arriving(self.method.clone(), self.path());
+        match &self.template {
+            Some(template) => subject.route(template.as_str()),
+            None => subject,
+        }
     }
 
     /// Names the route where no router did.

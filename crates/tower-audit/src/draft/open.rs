@@ -1,12 +1,16 @@
 //! The open request.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tower_audit_core::AuditEvent;
 
 use super::{Ending, facts::request_id, story::Story};
-use crate::{context::AuditContext, mode::Mode};
+use crate::{
+    capture::{Outgoing, Tap},
+    context::AuditContext,
+    mode::Mode,
+};
 
 /// An open request. Exactly one event comes of it: whoever ends it says how, and dropping it open
 /// says that the request was dropped.
@@ -24,6 +28,8 @@ pub(crate) struct Head {
     pub(super) status: StatusCode,
     pub(super) duration: Duration,
     pub(super) request_id: Option<HeaderValue>,
+    /// `None` if no rule may ask for the body, or there is none.
+    pub(super) body: Option<Outgoing>,
 }
 
 /// Waits until the record of a request is kept, or nobody can say so.
@@ -73,7 +79,23 @@ impl Draft {
             status,
             duration: facts.started.elapsed(),
             request_id,
+            body: None,
         });
+    }
+
+    /// Notes what is known of the body that follows the head.
+    pub(crate) fn body(&mut self, headers: &HeaderMap, length: Option<u64>) {
+        if let Some(head) = &mut self.head
+            && self.context.slot().plan.has_response_body
+        {
+            head.body = Some(Outgoing::of(headers, length));
+        }
+    }
+
+    /// Returns what is to watch the body of the response, if anything is.
+    pub(crate) fn watch_body(&mut self) -> Option<Arc<Tap>> {
+        let limit = self.context.slot().shared.body_limit;
+        self.head.as_mut()?.body.as_mut()?.watch(limit)
     }
 
     /// Records the event.

@@ -3,13 +3,16 @@
 use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderValue, StatusCode};
-use tower_audit_core::{Actor, AuditEvent, AuditEventBuilder as Builder, Outcome, Target, Text};
+use tower_audit_core::{
+    Actor, ActorKind, AuditEvent, AuditEventBuilder as Builder, Metadata, Outcome, Target, Text,
+};
 
 use super::{Ending, open::Head, trace::trace_id};
 use crate::{
     annotation::Annotation,
     context::{Mark, Notes, Slot},
     naming,
+    policy::{Recorded, Subject},
     route::Template,
 };
 
@@ -36,7 +39,7 @@ impl<'a> Story<'a> {
     /// Returns the event that says that the request has begun.
     pub(crate) fn pending(self) -> AuditEvent {
         let annotation = self.annotation();
-        self.event(annotation.as_deref(), Outcome::Pending, None)
+        self.event(annotation.as_deref(), Outcome::Pending, None, None)
     }
 
     /// Returns the event that says how the request ended, if it is to be recorded.
@@ -51,6 +54,8 @@ impl<'a> Story<'a> {
         let annotation = self
             .annotation()
             .filter(|_| status != Some(StatusCode::METHOD_NOT_ALLOWED));
+        let policy = self.slot.policy.clone();
+        let recorded = policy.decide(&self.subject(outcome), || self.slot.event_id());
         let is_recorded = match (self.notes.mark, &annotation) {
             // There is a pending row that waits for its end.
             _ if is_intended => true,
@@ -58,16 +63,13 @@ impl<'a> Story<'a> {
             _ if refused.is_some() => false,
             (Some(mark), _) => mark == Mark::Record,
             (None, Some(annotation)) => !annotation.is_skip(),
-            (None, None) => {
-                let policy = &self.slot.shared.policy;
-                policy.records(&self.slot.facts.method, outcome)
-            }
+            (None, None) => recorded.is_some(),
         };
         if !is_recorded {
             return None;
         }
         let reason = refused.map(|_| REFUSED).or(ending.reason());
-        let event = self.event(annotation.as_deref(), outcome, reason);
+        let event = self.event(annotation.as_deref(), outcome, reason, recorded);
         Some(if is_intended {
             event.completing()
         } else {
@@ -80,17 +82,70 @@ impl<'a> Story<'a> {
         annotation: Option<&Annotation>,
         outcome: Outcome,
         reason: Option<&'static str>,
+        recorded: Option<&Recorded>,
     ) -> AuditEvent {
         let event = self.named(annotation);
         let event = self.with_facts(event).outcome(outcome);
         let template = self.template();
         let event = event.maybe(template.map(capped_path), Builder::route);
+        let captured = recorded.and_then(|recorded| self.captured(recorded, outcome));
         let reason = self.notes.reason.or(reason.map(Text::from_static));
         event
             .maybe(reason, Builder::reason)
             .maybe(self.notes.tenant_id, Builder::tenant_id)
             .all_metadata(self.notes.metadata)
+            .maybe(captured, Builder::captured)
             .build()
+    }
+
+    /// Returns what the policy decides on.
+    fn subject(&self, outcome: Outcome) -> Subject<'_> {
+        let facts = &self.slot.facts;
+        let actor = self.notes.actor.as_ref();
+        let subject = Subject::new(facts.method.clone(), facts.path())
+            .actor(actor.map_or(ActorKind::Anonymous, Actor::kind))
+            .maybe_status(self.head.map(|head| head.status.as_u16()))
+            .outcome(outcome);
+        let subject = match self.template() {
+            Some(template) => subject.route(template),
+            None => subject,
+        };
+        match &self.notes.tenant_id {
+            Some(tenant) => subject.tenant(tenant.as_str()),
+            None => subject,
+        }
+    }
+
+    fn captured(&self, recorded: &Recorded, outcome: Outcome) -> Option<Metadata> {
+        let Slot {
+            shared,
+            facts,
+            incoming,
+            ..
+        } = self.slot;
+        let response = self.head.and_then(|head| head.body.as_ref());
+        incoming.captured(
+            recorded,
+            facts.uri.query(),
+            response,
+            outcome,
+            &shared.redaction,
+        )
+    }
+
+    /// Returns the path, without what its template calls a secret.
+    fn path(&self) -> Cow<'a, str> {
+        let (path, redaction) = (self.slot.facts.path(), &self.slot.shared.redaction);
+        match self.template() {
+            Some(template)
+                if naming::has_param_like(template, |name| redaction.is_secret(name)) =>
+            {
+                naming::with_values(template, path, |name, value| {
+                    redaction.of_parameter(name, value)
+                })
+            }
+            _ => Cow::Borrowed(path),
+        }
     }
 
     fn template(&self) -> Option<&str> {
@@ -138,7 +193,11 @@ impl<'a> Story<'a> {
         if value.is_none() && !naming::has_param(template, param) {
             self.slot.shared.warn_of_param(template, param);
         }
-        value
+        let redaction = &self.slot.shared.redaction;
+        let treated = value
+            .as_ref()
+            .and_then(|value| redaction.of_parameter(param, value));
+        treated.map(Cow::Owned).or(value)
     }
 
     /// Adds what the request and the head of the response said.
@@ -165,7 +224,7 @@ impl<'a> Story<'a> {
             .maybe(facts.user_agent.as_ref().map(header), Builder::user_agent)
             .maybe(head.map(|head| head.status.as_u16()), Builder::status)
             .method(facts.method.as_str())
-            .path(capped_path(facts.path()))
+            .path(capped_path(&self.path()))
             .duration(duration)
             .maybe(request_id.map(header), Builder::request_id)
             .maybe(trace.map(Text::from), Builder::trace_id)

@@ -10,8 +10,9 @@ use super::{AuditService, CaptureStats, RequestInfo, Shared};
 use crate::{
     annotation::Annotation,
     client::{Client, TrustedProxies},
-    mode::{Mode, assert_possible},
-    policy::Policy,
+    mode::{Mode, assert_possible, is_possible},
+    policy::{Policy, PolicyCell, PolicyError},
+    privacy::Redaction,
 };
 
 /// [`Layer`] that records one audit event per request; cheap to clone.
@@ -97,10 +98,85 @@ impl AuditLayer {
         self
     }
 
-    /// Sets which requests are recorded. Defaults to [`Policy::mutations_and_denials`].
+    /// Sets which requests are recorded, how safely, and what is captured of them. Defaults to
+    /// [`Policy::mutations_and_denials`]. See [`policy`](crate::policy).
+    ///
+    /// # Panics
+    ///
+    /// Panics if a rule has [`Mode::Strict`] and the queue is too small for two events.
     #[must_use]
+    #[track_caller]
     pub fn policy(mut self, policy: Policy) -> Self {
-        Arc::make_mut(&mut self.shared).policy = policy;
+        let shared = Arc::make_mut(&mut self.shared);
+        if policy.is_strict() {
+            assert_possible(&shared.auditor);
+            shared.reap_pending();
+        }
+        shared.policy = Arc::new(PolicyCell::new(policy));
+        self
+    }
+
+    /// Sets another policy while requests are running: for this layer, its clones, and the services that they
+    /// made. Requests that have arrived keep the one that they had.
+    ///
+    /// ```
+    /// use tower_audit::{AuditLayer, MemoryStore, Policy};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = AuditLayer::new(MemoryStore::new());
+    /// // ... serve; and when the file of the policy has changed:
+    /// let text = r#"
+    ///     [[rules]]
+    ///     name = "everything, for now"
+    ///     then = "record"
+    /// "#;
+    /// layer.set_policy(toml::from_str(text)?)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError::QueueTooSmall`] if a rule has [`Mode::Strict`] and the queue is too small for two
+    /// events. The policy is then the one that it was.
+    pub fn set_policy(&self, policy: Policy) -> Result<(), PolicyError> {
+        if policy.is_strict() {
+            if !is_possible(&self.shared.auditor) {
+                return Err(PolicyError::QueueTooSmall);
+            }
+            self.shared.reap_pending();
+        }
+        self.shared.policy.set(policy);
+        Ok(())
+    }
+
+    /// Returns the policy of requests that arrive now.
+    #[must_use]
+    pub fn current_policy(&self) -> Policy {
+        self.shared.policy.current()
+    }
+
+    /// Sets what is redacted of what is captured. Defaults to [`Redaction::default`], which knows the usual
+    /// names of secrets. See [`privacy`](crate::privacy).
+    #[must_use]
+    pub fn redaction(mut self, redaction: Redaction) -> Self {
+        Arc::make_mut(&mut self.shared).redaction = redaction;
+        self
+    }
+
+    /// Sets how many bytes of each body are kept, where a rule asks for it. Defaults to 16 KiB. A request whose
+    /// bodies may be captured holds twice that much memory at most while it runs.
+    ///
+    /// # Panics
+    ///
+    /// Panics for more than 32 KiB: both bodies have to fit into a row.
+    #[must_use]
+    #[track_caller]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        assert!(
+            bytes <= MAX_BODY_LIMIT,
+            "{bytes} bytes of a body do not fit into a row: set the body limit to at most {MAX_BODY_LIMIT}"
+        );
+        Arc::make_mut(&mut self.shared).body_limit = bytes;
         self
     }
 
@@ -146,6 +222,9 @@ impl AuditLayer {
         &self.shared.auditor
     }
 }
+
+/// Both bodies and the rest fit into the 64 KiB of the column.
+const MAX_BODY_LIMIT: usize = 32 * 1024;
 
 impl<S> Layer<S> for AuditLayer {
     type Service = AuditService<S>;

@@ -2,13 +2,17 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::draft::{Draft, Ending};
+use crate::{
+    capture::Tap,
+    draft::{Draft, Ending},
+};
 
 pin_project! {
     /// Response body for [`AuditService`](super::AuditService): the inner one, frame by frame.
@@ -22,16 +26,34 @@ pin_project! {
         // How many bytes are still to come, if that is known. A server stops asking when it has
         // sent what the head announced, and then nobody sees the end of the inner body.
         left: Option<u64>,
+        // `Some` if the policy may ask for the body.
+        tap: Option<Arc<Tap>>,
     }
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn new(inner: B, draft: Option<(Draft, Option<u64>)>) -> Self {
-        let (draft, left) = draft.map_or((None, None), |(draft, left)| (Some(draft), left));
+    /// Returns the body of a request that is recorded, or is not.
+    pub(super) fn plain(inner: B) -> Self {
         Self {
             inner: Some(inner),
-            draft,
-            left,
+            draft: None,
+            left: None,
+            tap: None,
+        }
+    }
+
+    /// Returns the body of a request that is recorded when the body ends.
+    pub(super) fn watched(
+        inner: B,
+        draft: Draft,
+        length: Option<u64>,
+        tap: Option<Arc<Tap>>,
+    ) -> Self {
+        Self {
+            inner: Some(inner),
+            draft: Some(draft),
+            left: length,
+            tap,
         }
     }
 
@@ -40,6 +62,7 @@ impl<B> ResponseBody<B> {
             inner: None,
             draft: None,
             left: None,
+            tap: None,
         }
     }
 }
@@ -64,7 +87,11 @@ impl<B: Body> Body for ResponseBody<B> {
             None => Some(Ending::Complete),
             Some(Err(_)) => Some(Ending::BodyError),
             Some(Ok(frame)) => {
-                let sent = frame.data_ref().map_or(0, bytes_of);
+                let data = frame.data_ref();
+                if let (Some(tap), Some(data)) = (&this.tap, data) {
+                    tap.pass(data);
+                }
+                let sent = data.map_or(0, bytes_of);
                 *this.left = this.left.map(|left| left.saturating_sub(sent));
                 let is_end = *this.left == Some(0) || inner.is_end_stream();
                 is_end.then_some(Ending::Complete)
@@ -73,6 +100,9 @@ impl<B: Body> Body for ResponseBody<B> {
         if let Some(ending) = ending
             && let Some(draft) = this.draft.take()
         {
+            if let Some(tap) = this.tap.take().filter(|_| ending == Ending::Complete) {
+                tap.end();
+            }
             draft.end(ending);
         }
         Poll::Ready(frame)

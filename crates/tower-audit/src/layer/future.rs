@@ -77,7 +77,7 @@ where
 }
 
 fn plain<B>(response: Response<B>) -> Response<ResponseBody<B>> {
-    response.map(|body| ResponseBody::new(body, None))
+    response.map(ResponseBody::plain)
 }
 
 fn refuse<B>(response: Response<()>, draft: Option<Draft>) -> Response<ResponseBody<B>> {
@@ -89,10 +89,16 @@ fn refuse<B>(response: Response<()>, draft: Option<Draft>) -> Response<ResponseB
 }
 
 /// Records a request whose response waits for that, as it is now: nobody looks at the body.
-fn in_foreground<B, E>(result: &Result<Response<B>, E>, mut draft: Draft) -> Option<Confirming> {
+fn in_foreground<B: Body, E>(
+    result: &Result<Response<B>, E>,
+    mut draft: Draft,
+) -> Option<Confirming> {
     match result {
         Ok(response) => {
             draft.head(response.status(), response.headers());
+            if !has_no_body(draft.method(), response.status()) {
+                draft.body(response.headers(), length(response));
+            }
             draft.end_and_wait(Ending::Complete)
         }
         Err(_) => draft.end_and_wait(Ending::ServiceError),
@@ -112,18 +118,22 @@ fn in_background<B: Body, E>(
         }
     };
     draft.head(response.status(), response.headers());
-    let length = response
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok());
-    let length = length.and_then(|length| length.parse().ok());
-    let length = length.or_else(|| response.body().size_hint().exact());
+    let length = length(&response);
     let is_over = length == Some(0) || response.body().is_end_stream();
     if is_over || has_no_body(draft.method(), response.status()) {
         draft.end(Ending::Complete);
         return Ok(plain(response));
     }
-    Ok(response.map(|body| ResponseBody::new(body, Some((draft, length)))))
+    draft.body(response.headers(), length);
+    let tap = draft.watch_body();
+    Ok(response.map(|body| ResponseBody::watched(body, draft, length, tap)))
+}
+
+/// Returns how long the body will be, if that is known.
+fn length<B: Body>(response: &Response<B>) -> Option<u64> {
+    let header = response.headers().get(CONTENT_LENGTH);
+    let header = header.and_then(|length| length.to_str().ok()?.parse().ok());
+    header.or_else(|| response.body().size_hint().exact())
 }
 
 /// A server sends no body with these, so nobody would see the body end. See RFC 9110, section 6.4.1.

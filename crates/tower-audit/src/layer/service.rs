@@ -31,6 +31,7 @@ impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for AuditService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ResBody: http_body::Body,
+    ReqBody: 'static,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
@@ -43,7 +44,8 @@ where
     fn call(&mut self, mut req: Request<ReqBody>) -> Self::Future {
         if let Some(context) = req.extensions().get::<AuditContext>().cloned() {
             // A layer around this one records the request.
-            let mode = self.shared.mode(&context.slot().facts);
+            let slot = context.slot();
+            let mode = self.shared.mode(&slot.facts, &slot.plan);
             let gate = if mode > context.mode() {
                 Gate::closed(self.take_ready(), req, admit(context, mode))
             } else {
@@ -58,6 +60,8 @@ where
             };
         }
         let context = self.open(&mut req);
+        #[cfg(feature = "axum")]
+        crate::capture::watch_axum(&mut req, &context);
         let mut draft = Draft::open(context.clone());
         let gate = draft.watch(|| {
             // In here, so that a closure that panics leaves a trace too.
@@ -90,7 +94,7 @@ impl<S> AuditService<S> {
         {
             facts.set_template(Template::Table(Arc::clone(template)));
         }
-        let context = AuditContext::new(Arc::clone(&self.shared), facts);
+        let context = AuditContext::new(Arc::clone(&self.shared), facts, req.headers());
         if let Some(Identified(actor)) = req.extensions_mut().remove::<Identified>() {
             context.actor(actor);
         }
@@ -100,9 +104,9 @@ impl<S> AuditService<S> {
 
     /// Returns in which mode a request has to be admitted, if it has to.
     fn admission(&self, context: &AuditContext) -> Option<Mode> {
-        let facts = &context.slot().facts;
-        let mode = self.shared.mode(facts);
-        let needs_room = self.shared.reserves() && self.shared.records_for_certain(facts);
+        let (facts, plan) = (&context.slot().facts, &context.slot().plan);
+        let mode = self.shared.mode(facts, plan);
+        let needs_room = self.shared.reserves() && self.shared.records_for_certain(facts, plan);
         let is_admitted = mode > Mode::Background || needs_room;
         is_admitted.then_some(mode)
     }

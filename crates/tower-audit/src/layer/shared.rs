@@ -18,14 +18,17 @@ use crate::{
     draft::Facts,
     mode::Mode,
     peer::peer,
-    policy::Policy,
+    policy::{Plan, PolicyCell},
+    privacy::Redaction,
 };
 
 /// What all clones of a layer share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) auditor: Auditor,
-    pub(crate) policy: Policy,
+    pub(crate) policy: Arc<PolicyCell>,
+    pub(crate) redaction: Redaction,
+    pub(crate) body_limit: usize,
     pub(crate) routes: Routes,
     pub(super) actor: Option<Arc<FindActor>>,
     pub(crate) mode: Mode,
@@ -40,7 +43,9 @@ impl Shared {
     pub(super) fn new(auditor: Auditor) -> Self {
         Self {
             auditor,
-            policy: Policy::default(),
+            policy: Arc::default(),
+            redaction: Redaction::default(),
+            body_limit: DEFAULT_BODY_LIMIT,
             routes: Routes::default(),
             actor: None,
             mode: Mode::default(),
@@ -51,11 +56,14 @@ impl Shared {
     }
 
     /// Returns the mode that is known of a request before its handler is.
-    pub(super) fn mode(&self, facts: &Facts) -> Mode {
-        let annotation = self.annotation(facts);
-        let own = annotation.map_or(Mode::Background, |annotation| annotation.mode);
-        if own < self.mode && self.records_for_certain(facts) {
-            self.mode
+    pub(super) fn mode(&self, facts: &Facts, plan: &Plan) -> Mode {
+        let own = match self.annotation(facts) {
+            Some(annotation) if annotation.is_skip() => return Mode::Background,
+            Some(annotation) => annotation.mode.max(plan.mode),
+            None => plan.mode,
+        };
+        if self.records_for_certain(facts, plan) {
+            own.max(self.mode)
         } else {
             own
         }
@@ -68,10 +76,10 @@ impl Shared {
     }
 
     /// Returns whether a request will be recorded however it ends.
-    pub(super) fn records_for_certain(&self, facts: &Facts) -> bool {
+    pub(super) fn records_for_certain(&self, facts: &Facts, plan: &Plan) -> bool {
         match self.annotation(facts) {
             Some(annotation) => !annotation.is_skip(),
-            None => self.policy.records_method(facts.method()),
+            None => plan.is_certain,
         }
     }
 
@@ -99,6 +107,9 @@ impl Shared {
         }
     }
 }
+
+/// How much of a body is kept.
+const DEFAULT_BODY_LIMIT: usize = 16 * 1024;
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

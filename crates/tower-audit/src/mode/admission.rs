@@ -96,11 +96,16 @@ async fn intend(context: &AuditContext) -> Result<(), NotKept> {
     }
 }
 
+/// Returns whether a strict request could ever be admitted.
+pub(crate) fn is_possible(auditor: &Auditor) -> bool {
+    auditor.could_hold(2, TYPICAL_EVENT)
+}
+
 /// Panics if no strict request could ever be admitted.
 #[track_caller]
 pub(crate) fn assert_possible(auditor: &Auditor) {
     assert!(
-        auditor.could_hold(2, TYPICAL_EVENT),
+        is_possible(auditor),
         "a request in Strict mode needs room for two events in the queue: give it a capacity of at least 2 \
          events and {} bytes",
         2 * TYPICAL_EVENT

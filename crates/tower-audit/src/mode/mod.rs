@@ -69,12 +69,13 @@ mod admission;
 mod gate;
 mod refused;
 
-pub(crate) use admission::{Admission, admit, assert_possible};
+pub(crate) use admission::{Admission, admit, assert_possible, is_possible};
 pub(crate) use gate::Gate;
 pub use refused::Refused;
 
 /// How safe a record is before the client has its answer. See the [module page](self).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Mode {
     /// The record is queued; the request does not wait. The default.

@@ -1,6 +1,6 @@
 //! Reads the parameters of a path by the template that matched it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use percent_encoding::percent_decode_str;
 
@@ -8,44 +8,82 @@ use percent_encoding::percent_decode_str;
 /// or the template has no such parameter.
 pub(crate) fn value<'p>(template: &str, path: &'p str, name: &str) -> Option<Cow<'p, str>> {
     let mut found = None;
-    let mut rest = Some(path);
+    let is_whole = each_param(template, path, |param, place| {
+        if found.is_none() && param == name {
+            found = Some(place);
+        }
+    });
+    found
+        .filter(|_| is_whole)
+        .map(|place| percent_decode_str(&path[place]).decode_utf8_lossy())
+}
+
+/// Returns the path with other values for some of its parameters.
+pub(crate) fn with_values<'p>(
+    template: &str,
+    path: &'p str,
+    value: impl Fn(&str, &str) -> Option<String>,
+) -> Cow<'p, str> {
+    let mut other = String::new();
+    let mut end = 0;
+    each_param(template, path, |name, place| {
+        if let Some(value) = value(name, &path[place.clone()]) {
+            other.push_str(&path[end..place.start]);
+            other.push_str(&value);
+            end = place.end;
+        }
+    });
+    if end == 0 {
+        return Cow::Borrowed(path);
+    }
+    other.push_str(&path[end..]);
+    Cow::Owned(other)
+}
+
+/// Calls `see` with the name and the place of each parameter, and returns whether the path is of the template.
+fn each_param(template: &str, path: &str, mut see: impl FnMut(&str, Range<usize>)) -> bool {
+    let mut rest = Some(0);
     for part in template.split('/') {
-        let path = rest?;
+        let Some(start) = rest else { return false };
+        let (segment, after) = first_segment(&path[start..]);
+        let next = after.map(|after| path.len() - after.len());
         match Placeholder::parse(part) {
             Some(placeholder) if placeholder.is_wildcard => {
-                let value = path.strip_prefix(placeholder.prefix)?;
-                found = found.or((placeholder.name == name).then_some(value));
+                if !path[start..].starts_with(placeholder.prefix) {
+                    return false;
+                }
+                see(
+                    placeholder.name,
+                    start + placeholder.prefix.len()..path.len(),
+                );
                 rest = None;
             }
             Some(placeholder) => {
-                let (segment, after) = first_segment(path);
-                let value = segment
-                    .strip_prefix(placeholder.prefix)?
-                    .strip_suffix(placeholder.suffix)?;
-                found = found.or((placeholder.name == name).then_some(value));
-                rest = after;
+                let value = segment.strip_prefix(placeholder.prefix);
+                let value = value.and_then(|value| value.strip_suffix(placeholder.suffix));
+                let Some(value) = value else { return false };
+                let from = start + placeholder.prefix.len();
+                see(placeholder.name, from..from + value.len());
+                rest = next;
             }
-            None => {
-                let (segment, after) = first_segment(path);
-                if segment != literal(part) {
-                    return None;
-                }
-                rest = after;
-            }
+            None if segment == literal(part) => rest = next,
+            None => return false,
         }
     }
-    let is_whole = rest.is_none();
-    found
-        .filter(|_| is_whole)
-        .map(|value| percent_decode_str(value).decode_utf8_lossy())
+    rest.is_none()
+}
+
+/// Returns whether the template has a parameter with a name like that.
+pub(crate) fn has_param_like(template: &str, is_like: impl Fn(&str) -> bool) -> bool {
+    template
+        .split('/')
+        .filter_map(Placeholder::parse)
+        .any(|placeholder| is_like(placeholder.name))
 }
 
 /// Returns `true` if the template has a parameter of this name.
 pub(crate) fn has_param(template: &str, name: &str) -> bool {
-    template
-        .split('/')
-        .filter_map(Placeholder::parse)
-        .any(|placeholder| placeholder.name == name)
+    has_param_like(template, |param| param == name)
 }
 
 /// `{id}`, `{*rest}`, or one with text around it.

@@ -1,0 +1,215 @@
+//! Checks what is written, and says what to do where it cannot be meant.
+
+use std::ops::RangeInclusive;
+
+use http::{HeaderName, Method};
+
+use super::{
+    error::PolicyError,
+    rule::{Capture, Rule, Status, Then, Unknown, When},
+    when::{Compiled, Conditions, Effect, Recorded},
+};
+use crate::{glob::Glob, mode::Mode};
+
+/// Checks the rules, in their order.
+pub(super) fn compile(rules: Vec<Rule>) -> Result<Vec<Compiled>, PolicyError> {
+    if rules.is_empty() {
+        return Err(PolicyError::NoRules);
+    }
+    let mut compiled: Vec<Compiled> = Vec::with_capacity(rules.len());
+    for (index, rule) in rules.into_iter().enumerate() {
+        let rule = one(index + 1, &rule)?;
+        let earlier = |earlier: &&Compiled| rule.when.are_within(&earlier.when);
+        if let Some(earlier) = compiled.iter().find(earlier) {
+            return Err(PolicyError::Unreachable {
+                rule: rule.label,
+                earlier: earlier.label.clone(),
+            });
+        }
+        compiled.push(rule);
+    }
+    Ok(compiled)
+}
+
+fn one(number: usize, rule: &Rule) -> Result<Compiled, PolicyError> {
+    let label = match rule.name.as_str() {
+        "" => format!("rule {number}"),
+        name => format!("rule {number} {name:?}"),
+    };
+    let says = |problem: String| PolicyError::Rule {
+        rule: label.clone(),
+        problem,
+    };
+    known(&rule.unknown, "", RULE_KEYS).map_err(says)?;
+    let when = conditions(&rule.when).map_err(says)?;
+    let effect = match rule.then {
+        Then::Skip => skip(rule),
+        Then::Record => record(rule, &when),
+    };
+    Ok(Compiled {
+        effect: effect.map_err(says)?,
+        when,
+        label,
+    })
+}
+
+fn skip(rule: &Rule) -> Result<Effect, String> {
+    let plain = Rule {
+        name: rule.name.clone(),
+        when: rule.when.clone(),
+        ..Rule::skip("")
+    };
+    if *rule == plain {
+        return Ok(Effect::Skip);
+    }
+    Err("it skips, so it can have no `mode`, `capture` or `sample`".to_owned())
+}
+
+fn record(rule: &Rule, when: &Conditions) -> Result<Effect, String> {
+    if rule.mode > Mode::Background && !when.are_known_at_arrival() {
+        return Err(format!(
+            "its mode is {:?}, which is decided before the handler runs, when actor, tenant, outcome and status are \
+             not known: take these conditions away",
+            rule.mode
+        ));
+    }
+    let sample = rule.sample.map(|part| sample(part, rule, when));
+    let capture = &rule.capture;
+    known(&capture.unknown, "capture.", CAPTURE_KEYS)?;
+    Ok(Effect::Record(Recorded {
+        mode: rule.mode,
+        headers: headers(capture)?,
+        has_query: capture.query,
+        request_body: capture.request_body,
+        response_body: capture.response_body,
+        sample: sample.transpose()?.flatten(),
+    }))
+}
+
+fn headers(capture: &Capture) -> Result<Vec<HeaderName>, String> {
+    let parse = |name: &String| {
+        HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("{name:?} is no name of a header"))
+    };
+    capture.headers.iter().map(parse).collect()
+}
+
+/// Returns of 2^32 reads how many are recorded.
+fn sample(part: f64, rule: &Rule, when: &Conditions) -> Result<Option<u32>, String> {
+    if !(0.0..=1.0).contains(&part) {
+        return Err(format!("`sample` is {part}: it is a part, from 0.0 to 1.0"));
+    }
+    if rule.mode > Mode::Background {
+        return Err(format!(
+            "its mode is {:?}, so it cannot have a `sample`",
+            rule.mode
+        ));
+    }
+    let methods = &when.methods;
+    if !methods.is_empty() && !methods.iter().any(Method::is_safe) {
+        return Err(
+            "it has a `sample`, which is for reads, and holds for none: take it away".to_owned(),
+        );
+    }
+    if part >= 1.0 {
+        return Ok(None);
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a part of 2^32 is less"
+    )]
+    Ok(Some((part * f64::from(u32::MAX)) as u32))
+}
+
+fn conditions(when: &When) -> Result<Conditions, String> {
+    known(&when.unknown, "when.", WHEN_KEYS)?;
+    Ok(Conditions {
+        methods: each("method", &when.method, |name| method(name))?,
+        routes: each("route", &when.route, |pattern| route(pattern))?,
+        paths: each("path_prefix", &when.path_prefix, |path| prefix(path))?,
+        actors: each("actor", &when.actor, |kind| Ok(*kind))?,
+        outcomes: each("outcome", &when.outcome, |outcome| Ok(*outcome))?,
+        statuses: each("status", &when.status, statuses)?,
+        tenants: each("tenant", &when.tenant, |tenant| Ok(tenant.clone()))?,
+    })
+}
+
+/// Checks each of the alternatives, of which there must be one.
+fn each<T, U>(
+    key: &str,
+    alternatives: &Option<Vec<T>>,
+    check: impl Fn(&T) -> Result<U, String>,
+) -> Result<Vec<U>, String> {
+    match alternatives.as_deref() {
+        Some([]) => Err(format!(
+            "`when.{key}` is empty, so it never holds: name something, or take it away"
+        )),
+        alternatives => alternatives.unwrap_or_default().iter().map(check).collect(),
+    }
+}
+
+fn method(name: &str) -> Result<Method, String> {
+    Method::from_bytes(name.to_ascii_uppercase().as_bytes())
+        .map_err(|_| format!("{name:?} is no method"))
+}
+
+fn route(pattern: &str) -> Result<Glob, String> {
+    Glob::parse(pattern, str::to_owned)
+        .map_err(|error| format!("{pattern:?} is no pattern of a route: {error}"))
+}
+
+fn prefix(path: &str) -> Result<String, String> {
+    if path.starts_with('/') && !path.contains(['*', '?']) {
+        return Ok(path.to_owned());
+    }
+    Err(format!(
+        "{path:?} is no beginning of a path, such as \"/health\""
+    ))
+}
+
+fn statuses(status: &Status) -> Result<RangeInclusive<u16>, String> {
+    let number = |text: &str| text.parse::<u16>().ok();
+    let range = match status {
+        Status::Number(one) => Some(*one..=*one),
+        Status::Text(text) => match text.strip_suffix("xx") {
+            Some(class) => number(class).map(|class| {
+                let first = class.saturating_mul(100);
+                first..=first.saturating_add(99)
+            }),
+            None => {
+                let (from, to) = text.split_once('-').unwrap_or((text, text));
+                number(from.trim())
+                    .zip(number(to.trim()))
+                    .map(|(from, to)| from..=to)
+            }
+        },
+    };
+    let is_status = |status: &u16| (100..=999).contains(status);
+    range
+        .filter(|range| is_status(range.start()) && is_status(range.end()) && !range.is_empty())
+        .ok_or_else(|| format!("{status} is no status: write 404, \"4xx\" or \"500-504\""))
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => write!(f, "{text:?}"),
+        }
+    }
+}
+
+/// Refuses keys that nobody knows: a rule with a misspelt condition would hold for everything.
+pub(super) fn known(unknown: &Unknown, place: &str, keys: &str) -> Result<(), String> {
+    match unknown.keys().next() {
+        Some(key) => Err(format!(
+            "there is no key `{place}{key}`; the keys there are {keys}"
+        )),
+        None => Ok(()),
+    }
+}
+
+const RULE_KEYS: &str = "`name`, `when`, `then`, `mode`, `capture`, `sample`";
+const WHEN_KEYS: &str = "`method`, `route`, `path_prefix`, `actor`, `outcome`, `status`, `tenant`";
+const CAPTURE_KEYS: &str = "`headers`, `query`, `request_body`, `response_body`";

@@ -1,0 +1,247 @@
+//! The policy, and what it decides.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::{HeaderName, Method};
+use serde::Deserialize;
+use tower_audit_core::{EventId, Outcome};
+
+use super::{
+    Explanation, PolicyError,
+    build::compile,
+    rule::{Bodies, Otherwise, Rule, Unknown},
+    subject::Subject,
+    when::{Compiled, Effect, Fit, Recorded},
+};
+use crate::mode::Mode;
+
+/// Which requests are recorded, how safely, and what is captured of them; cheap to clone. See the
+/// [module page](crate::policy).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct Policy {
+    pub(super) compiled: Arc<CompiledPolicy>,
+}
+
+/// Rules that were checked.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct CompiledPolicy {
+    pub(super) rules: Vec<Compiled>,
+    pub(super) otherwise: Otherwise,
+    /// How what no rule matches is recorded.
+    plain: Recorded,
+}
+
+/// A policy as it is written.
+#[derive(Deserialize)]
+struct Written {
+    #[serde(default)]
+    rules: Vec<Rule>,
+    #[serde(default)]
+    otherwise: Otherwise,
+    #[serde(flatten)]
+    unknown: Unknown,
+}
+
+impl TryFrom<Written> for Policy {
+    type Error = PolicyError;
+
+    fn try_from(written: Written) -> Result<Self, PolicyError> {
+        if let Some(key) = written.unknown.into_keys().next() {
+            return Err(PolicyError::UnknownKey(key));
+        }
+        Ok(Self::of(compile(written.rules)?, written.otherwise))
+    }
+}
+
+impl Policy {
+    fn of(rules: Vec<Compiled>, otherwise: Otherwise) -> Self {
+        let compiled = CompiledPolicy {
+            rules,
+            otherwise,
+            plain: Recorded::default(),
+        };
+        Self {
+            compiled: Arc::new(compiled),
+        }
+    }
+
+    /// Returns a builder without rules.
+    pub fn builder() -> PolicyBuilder {
+        PolicyBuilder::default()
+    }
+
+    /// Returns the default, which has no rules: see [`Otherwise::MutationsAndDenials`].
+    #[must_use]
+    pub fn mutations_and_denials() -> Self {
+        Self::default()
+    }
+
+    /// Returns the policy that records every request.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self::of(Vec::new(), Otherwise::Record)
+    }
+
+    /// Returns the policy that records annotated routes only, not even denials elsewhere.
+    #[must_use]
+    pub fn annotated_only() -> Self {
+        Self::of(Vec::new(), Otherwise::Skip)
+    }
+
+    /// Returns which rule decides on this request, and why the ones before it do not.
+    #[must_use]
+    pub fn explain(&self, subject: &Subject<'_>) -> Explanation {
+        Explanation::of(self, subject)
+    }
+
+    /// Returns how a request that has ended is recorded, if it is.
+    pub(crate) fn decide(
+        &self,
+        subject: &Subject<'_>,
+        id: impl FnOnce() -> EventId,
+    ) -> Option<&Recorded> {
+        let mut rules = self.compiled.rules.iter();
+        let Some(rule) = rules.find(|rule| rule.when.fit(subject) == Fit::Yes) else {
+            let is_recorded = self.compiled.otherwise.records(subject) == Some(true);
+            return is_recorded.then_some(&self.compiled.plain);
+        };
+        match &rule.effect {
+            Effect::Skip => None,
+            Effect::Record(recorded) => match recorded.sample {
+                Some(part) if subject.is_successful_read() => {
+                    (lot(id()) < part).then_some(recorded)
+                }
+                _ => Some(recorded),
+            },
+        }
+    }
+
+    /// Returns what has to be known of a request before its handler runs.
+    pub(crate) fn plan(&self, subject: &Subject<'_>) -> Plan {
+        let mut plan = Plan {
+            is_certain: true,
+            ..Plan::default()
+        };
+        for rule in &self.compiled.rules {
+            let fit = rule.when.fit(subject);
+            match &rule.effect {
+                _ if matches!(fit, Fit::No(_)) => continue,
+                Effect::Skip => plan.is_certain = false,
+                Effect::Record(recorded) => plan.include(recorded),
+            }
+            if fit == Fit::Yes {
+                return plan;
+            }
+        }
+        plan.is_certain &= self.compiled.otherwise.records(subject) == Some(true);
+        plan
+    }
+
+    /// Returns whether a rule asks for pending rows.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.compiled.rules.iter().any(|rule| match &rule.effect {
+            Effect::Skip => false,
+            Effect::Record(recorded) => recorded.mode == Mode::Strict,
+        })
+    }
+}
+
+impl Otherwise {
+    /// Returns whether such a request is recorded; `None` if that is not known yet.
+    pub(super) fn records(self, subject: &Subject<'_>) -> Option<bool> {
+        match self {
+            Self::Record => Some(true),
+            Self::Skip => Some(false),
+            Self::MutationsAndDenials if is_mutation(&subject.method) => Some(true),
+            Self::MutationsAndDenials => {
+                let end = subject.end.as_ref();
+                end.map(|end| end.outcome == Outcome::Denied)
+            }
+        }
+    }
+}
+
+fn is_mutation(method: &Method) -> bool {
+    !method.is_safe() && method != Method::CONNECT
+}
+
+/// Returns a number of which each is as likely as any other: the last bits of the id, which are random in a
+/// UUIDv7 whether or not it has a counter (RFC 9562, section 6.2).
+fn lot(id: EventId) -> u32 {
+    let [.., a, b, c, d] = id.as_uuid().into_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
+/// What has to be known of a request before its handler runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// It is recorded however it ends.
+    pub(crate) is_certain: bool,
+    pub(crate) mode: Mode,
+    /// Which headers may be captured.
+    pub(crate) headers: Vec<HeaderName>,
+    pub(crate) has_request_body: bool,
+    pub(crate) has_response_body: bool,
+}
+
+impl Plan {
+    fn include(&mut self, recorded: &Recorded) {
+        self.is_certain &= recorded.sample.is_none();
+        self.mode = self.mode.max(recorded.mode);
+        self.headers.extend_from_slice(&recorded.headers);
+        self.has_request_body |= recorded.request_body != Bodies::Never;
+        self.has_response_body |= recorded.response_body != Bodies::Never;
+    }
+}
+
+/// Builds a [`Policy`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct PolicyBuilder {
+    rules: Vec<Rule>,
+    otherwise: Otherwise,
+}
+
+impl PolicyBuilder {
+    /// Adds a rule behind the others. The first one that holds decides.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Sets what happens to requests that no rule matches. Defaults to [`Otherwise::MutationsAndDenials`].
+    pub fn otherwise(mut self, otherwise: Otherwise) -> Self {
+        self.otherwise = otherwise;
+        self
+    }
+
+    /// Returns the policy.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`], which names the rule, if there are none, or one cannot be meant or can never be
+    /// reached.
+    pub fn build(self) -> Result<Policy, PolicyError> {
+        Ok(Policy::of(compile(self.rules)?, self.otherwise))
+    }
+}
+
+/// The policy of a layer, which may be swapped while requests are running.
+#[derive(Debug, Default)]
+pub(crate) struct PolicyCell(RwLock<Policy>);
+
+impl PolicyCell {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self(RwLock::new(policy))
+    }
+
+    pub(crate) fn current(&self) -> Policy {
+        let policy = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        policy.clone()
+    }
+
+    pub(crate) fn set(&self, policy: Policy) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+}

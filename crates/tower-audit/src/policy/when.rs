@@ -1,0 +1,170 @@
+//! A rule that was checked, and whether it holds.
+
+use std::ops::RangeInclusive;
+
+use http::{HeaderName, Method};
+use tower_audit_core::{ActorKind, Outcome};
+
+use super::{Bodies, subject::Subject};
+use crate::{glob::Glob, mode::Mode};
+
+/// A rule that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Compiled {
+    /// As errors and explanations call it.
+    pub(super) label: String,
+    pub(super) when: Conditions,
+    pub(super) effect: Effect,
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Skip,
+    Record(Recorded),
+}
+
+/// How a request is recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    pub(crate) mode: Mode,
+    pub(crate) headers: Vec<HeaderName>,
+    pub(crate) has_query: bool,
+    pub(crate) request_body: Bodies,
+    pub(crate) response_body: Bodies,
+    /// Of 2^32 successful reads so many are recorded; `None` records all.
+    pub(super) sample: Option<u32>,
+}
+
+/// What must hold. What is empty holds always.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Conditions {
+    pub(super) methods: Vec<Method>,
+    pub(super) routes: Vec<Glob>,
+    pub(super) paths: Vec<String>,
+    pub(super) actors: Vec<ActorKind>,
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) statuses: Vec<RangeInclusive<u16>>,
+    pub(super) tenants: Vec<String>,
+}
+
+/// Whether a rule holds of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    Yes,
+    /// It depends on what is not known before the handler has run.
+    Maybe,
+    /// This is why not.
+    No(Condition),
+}
+
+/// One of the conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    Method,
+    Route,
+    Path,
+    Actor,
+    Outcome,
+    Status,
+    Tenant,
+}
+
+impl Conditions {
+    pub(super) fn fit(&self, subject: &Subject<'_>) -> Fit {
+        use Condition as C;
+        let end = subject.end.as_ref();
+        let answers = [
+            (C::Method, any(&self.methods, Some(&subject.method))),
+            // A layer around the router learns of the route later.
+            (C::Route, self.route(subject)),
+            (C::Path, self.path(&subject.path)),
+            (C::Actor, any(&self.actors, end.map(|end| &end.actor))),
+            (C::Outcome, any(&self.outcomes, end.map(|end| &end.outcome))),
+            (
+                C::Status,
+                holds(&self.statuses, end, |range, end| {
+                    end.status.is_some_and(|status| range.contains(&status))
+                }),
+            ),
+            (
+                C::Tenant,
+                holds(&self.tenants, end, |tenant, end| {
+                    end.tenant.as_deref() == Some(tenant)
+                }),
+            ),
+        ];
+        let mut fit = Fit::Yes;
+        for (condition, answer) in answers {
+            match answer {
+                Some(true) => {}
+                Some(false) => return Fit::No(condition),
+                None => fit = Fit::Maybe,
+            }
+        }
+        fit
+    }
+
+    fn route(&self, subject: &Subject<'_>) -> Option<bool> {
+        match &subject.route {
+            Some(route) => holds(&self.routes, Some(&**route), Glob::matches_path),
+            None if subject.end.is_none() => holds(&self.routes, None, Glob::matches_path),
+            None => Some(self.routes.is_empty()),
+        }
+    }
+
+    fn path(&self, path: &str) -> Option<bool> {
+        holds(&self.paths, Some(path), |prefix, path| {
+            is_below(path, prefix)
+        })
+    }
+
+    /// Returns whether it is known before the handler runs whether the rule holds.
+    pub(super) fn are_known_at_arrival(&self) -> bool {
+        self.actors.is_empty()
+            && self.outcomes.is_empty()
+            && self.statuses.is_empty()
+            && self.tenants.is_empty()
+    }
+
+    /// Returns whether whatever these conditions hold of, the other ones hold of too.
+    pub(super) fn are_within(&self, other: &Self) -> bool {
+        within(&self.methods, &other.methods, PartialEq::eq)
+            && within(&self.routes, &other.routes, |one, all| all.covers(one))
+            && within(&self.paths, &other.paths, |one, all| is_below(one, all))
+            && within(&self.actors, &other.actors, PartialEq::eq)
+            && within(&self.outcomes, &other.outcomes, PartialEq::eq)
+            && within(&self.statuses, &other.statuses, |one, all| {
+                all.contains(one.start()) && all.contains(one.end())
+            })
+            && within(&self.tenants, &other.tenants, PartialEq::eq)
+    }
+}
+
+/// Returns whether the path is this one or below it.
+fn is_below(path: &str, prefix: &str) -> bool {
+    let rest = path.strip_prefix(prefix.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Returns whether one of the alternatives is the value; `None` if that is not known yet.
+fn any<T: PartialEq>(alternatives: &[T], value: Option<&T>) -> Option<bool> {
+    holds(alternatives, value, PartialEq::eq)
+}
+
+fn holds<T, V: ?Sized>(
+    alternatives: &[T],
+    value: Option<&V>,
+    is_it: impl Fn(&T, &V) -> bool,
+) -> Option<bool> {
+    if alternatives.is_empty() {
+        return Some(true);
+    }
+    value.map(|value| alternatives.iter().any(|one| is_it(one, value)))
+}
+
+/// Returns whether each of `ones` is in one of `alls`; nothing at all stands for everything.
+fn within<T>(ones: &[T], alls: &[T], is_in: impl Fn(&T, &T) -> bool) -> bool {
+    let each = |one| alls.iter().any(|all| is_in(one, all));
+    alls.is_empty() || (!ones.is_empty() && ones.iter().all(each))
+}
