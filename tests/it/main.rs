@@ -1,6 +1,7 @@
 //! Everything that takes more than one crate, in one binary.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod actors;
 mod annotations;
 mod capture;
 mod catalog;

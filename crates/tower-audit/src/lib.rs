@@ -109,7 +109,7 @@ mod route;
 
 pub use annotation::{Annotation, audited, unaudited};
 pub use context::AuditContext;
-pub use identify::{Identify, IdentifyService, identify, identify_if};
+pub use identify::{AuthFailed, Identify, IdentifyService, identify, identify_if};
 pub use layer::{AuditLayer, IntoAuditor, RequestInfo};
 pub use mode::Mode;
 pub use peer::PeerAddr;

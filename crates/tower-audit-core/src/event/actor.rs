@@ -38,6 +38,8 @@ pub struct Actor {
     auth_method: Option<Text>,
     credential_id: Option<Text>,
     on_behalf_of: Option<Text>,
+    /// On its way to the event.
+    tenant: Option<Text>,
 }
 
 impl Actor {
@@ -84,6 +86,7 @@ impl Actor {
             auth_method: None,
             credential_id: None,
             on_behalf_of: None,
+            tenant: None,
         }
     }
 
@@ -114,6 +117,14 @@ impl Actor {
     #[must_use]
     pub fn on_behalf_of(mut self, id: impl Into<Text>) -> Self {
         self.on_behalf_of = Some(id.into().cap(MAX_ID));
+        self
+    }
+
+    /// Sets the tenant in which the actor acts. It becomes that of the event, unless the event names one
+    /// itself. Defaults to none.
+    #[must_use]
+    pub fn tenant(mut self, id: impl Into<Text>) -> Self {
+        self.tenant = Some(id.into().cap(MAX_ID));
         self
     }
 
@@ -160,6 +171,17 @@ impl Actor {
     #[must_use]
     pub fn principal(&self) -> Option<&str> {
         self.on_behalf_of.as_ref().map(Text::as_str)
+    }
+
+    /// Returns the tenant in which the actor acts. The actor of an event has none: the event has it.
+    #[must_use]
+    pub fn tenant_id(&self) -> Option<&str> {
+        self.tenant.as_ref().map(Text::as_str)
+    }
+
+    /// Takes the tenant away.
+    pub(super) fn take_tenant(&mut self) -> Option<Text> {
+        self.tenant.take()
     }
 
     pub(super) fn heap_size(&self) -> usize {

@@ -197,6 +197,8 @@ impl AuditEventBuilder {
     pub fn build(self) -> AuditEvent {
         let mut event = self.event;
         event.created_at = event.created_at.trunc_subsecs(6);
+        let tenant = event.actor.take_tenant();
+        event.tenant_id = event.tenant_id.or(tenant);
         event.id = self.id.unwrap_or_else(|| EventId::at(event.created_at));
         event
     }
@@ -232,6 +234,19 @@ mod tests {
         assert_eq!(
             event.id().as_uuid().get_timestamp().unwrap().to_unix().0,
             1_700_000_000
+        );
+    }
+
+    #[test]
+    fn the_tenant_of_the_actor_is_that_of_the_event_unless_it_names_one() {
+        let of = |actor| AuditEvent::builder(actor, "thing.read", Target::none());
+        let actor = || Actor::user(1).tenant("acme");
+        let event = of(actor()).build();
+        assert_eq!(event.tenant_id(), Some("acme"));
+        assert_eq!(event.actor(), &Actor::user(1));
+        assert_eq!(
+            of(actor()).tenant_id("other").build().tenant_id(),
+            Some("other")
         );
     }
 

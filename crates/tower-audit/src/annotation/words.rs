@@ -12,6 +12,7 @@ pub struct Annotation {
     pub(crate) target_kind: Option<Text>,
     pub(crate) target_param: Option<Text>,
     pub(crate) mode: Mode,
+    pub(crate) has_id_in_location: bool,
 }
 
 /// Returns an annotation that names the action, such as `project.archive`.
@@ -22,6 +23,7 @@ pub fn audited(action: impl Into<Action>) -> Annotation {
         target_kind: None,
         target_param: None,
         mode: Mode::Background,
+        has_id_in_location: false,
     }
 }
 
@@ -35,6 +37,7 @@ pub fn unaudited() -> Annotation {
         target_kind: None,
         target_param: None,
         mode: Mode::Background,
+        has_id_in_location: false,
     }
 }
 
@@ -54,6 +57,21 @@ impl Annotation {
     #[must_use]
     pub fn target_kind(mut self, kind: impl Into<Text>) -> Self {
         self.target_kind = Some(kind.into());
+        self
+    }
+
+    /// Takes the id of the target from the `Location` header of a response that succeeds, as for something that
+    /// was just created: the last segment of its path. What the handler says goes before it. Defaults to not.
+    ///
+    /// ```
+    /// use tower_audit::audited;
+    ///
+    /// let create = audited("project.create").target_kind("project").id_from_location();
+    /// # let _ = create;
+    /// ```
+    #[must_use]
+    pub fn id_from_location(mut self) -> Self {
+        self.has_id_in_location = true;
         self
     }
 

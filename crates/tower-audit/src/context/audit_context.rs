@@ -14,6 +14,7 @@ use super::{
 use crate::{
     annotation::Annotation,
     draft::{Facts, Story},
+    identify::AuthFailed,
     layer::Shared,
     mode::Mode,
     route::Template,
@@ -111,6 +112,26 @@ impl AuditContext {
         self.note(|notes| notes.reason = Some(code));
     }
 
+    /// Says that somebody could not prove who they are. The request is [denied](Outcome::Denied), whatever the
+    /// status, and who was claimed is part of its reason: it is never the actor, because nobody knows that it
+    /// was.
+    ///
+    /// ```
+    /// use tower_audit::{AuditContext, AuthFailed};
+    ///
+    /// async fn login(audit: AuditContext) {
+    ///     audit.auth_failed(AuthFailed::new("wrong_password").claimed("alice"));
+    /// }
+    /// # let _ = login;
+    /// ```
+    pub fn auth_failed(&self, failed: AuthFailed) {
+        let reason = failed.into_reason();
+        self.note(|notes| {
+            notes.outcome = Some(Outcome::Denied);
+            notes.reason = Some(reason);
+        });
+    }
+
     /// Sets how it ended, where the status does not tell, as in GraphQL. A panic, an error of the
     /// service and a client that left are recorded as what they are.
     pub fn outcome(&self, outcome: Outcome) {
@@ -169,6 +190,16 @@ impl AuditContext {
     /// Returns the mode in which the request was admitted.
     pub(crate) fn mode(&self) -> Mode {
         self.slot.admission().mode
+    }
+
+    /// Notes what inner code left in the extensions of the response.
+    pub(crate) fn note_response(&self, extensions: &Extensions) {
+        if let Some(actor) = extensions.get::<Actor>() {
+            self.actor(actor.clone());
+        }
+        if let Some(failed) = extensions.get::<AuthFailed>() {
+            self.auth_failed(failed.clone());
+        }
     }
 
     pub(crate) fn annotate(&self, annotation: &Arc<Annotation>) {

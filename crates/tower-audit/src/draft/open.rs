@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::LOCATION};
 use tower_audit_core::AuditEvent;
 
 use super::{Ending, facts::request_id, story::Story};
@@ -28,6 +28,8 @@ pub(crate) struct Head {
     pub(super) status: StatusCode,
     pub(super) duration: Duration,
     pub(super) request_id: Option<HeaderValue>,
+    /// Of a response that says that it succeeded.
+    pub(super) location: Option<HeaderValue>,
     /// `None` if no rule may ask for the body, or there is none.
     pub(super) body: Option<Outgoing>,
 }
@@ -68,8 +70,11 @@ impl Draft {
     }
 
     /// Notes the head of the response.
-    pub(crate) fn head(&mut self, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn head<B>(&mut self, response: &Response<B>) {
+        self.context.note_response(response.extensions());
         let facts = &self.context.slot().facts;
+        let (status, headers) = (response.status(), response.headers());
+        let is_success = status.is_success() || status.is_redirection();
         let request_id = if facts.request_id.is_some() {
             None
         } else {
@@ -79,6 +84,7 @@ impl Draft {
             status,
             duration: facts.started.elapsed(),
             request_id,
+            location: headers.get(LOCATION).filter(|_| is_success).cloned(),
             body: None,
         });
     }

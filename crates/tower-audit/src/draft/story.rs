@@ -110,8 +110,9 @@ impl<'a> Story<'a> {
             Some(template) => subject.route(template),
             None => subject,
         };
-        match &self.notes.tenant_id {
-            Some(tenant) => subject.tenant(tenant.as_str()),
+        let tenant = self.notes.tenant_id.as_ref().map(Text::as_str);
+        match tenant.or_else(|| actor?.tenant_id()) {
+            Some(tenant) => subject.tenant(tenant),
             None => subject,
         }
     }
@@ -180,12 +181,27 @@ impl<'a> Story<'a> {
                 id.unwrap_or_default(),
             )
         });
+        let target_id = target_id.or_else(|| self.created_id(annotation?));
         let target = match target_id {
             Some(id) => Target::new(target.kind(), id),
             None => target,
         };
         let actor = actor.unwrap_or_else(Actor::anonymous);
         AuditEvent::builder(actor, action.unwrap_or(convention.action), target)
+    }
+
+    /// Returns the id of what was created, from the `Location` of the response, if the annotation asks for it.
+    fn created_id(&self, annotation: &Annotation) -> Option<Text> {
+        let head = self.head.filter(|_| annotation.has_id_in_location)?;
+        let path = head.location.as_ref()?.to_str().ok()?;
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        // What follows `//` is a host, and says nothing about what was created.
+        let path = path.split_once("//").map_or(path, |(_, rest)| {
+            rest.split_once('/').map_or("", |(_, path)| path)
+        });
+        let last = path.trim_end_matches('/').rsplit('/').next()?;
+        let id = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
+        Some(Text::from(id)).filter(|id| !id.as_str().is_empty())
     }
 
     fn param(&self, template: &str, param: &str) -> Option<Cow<'_, str>> {

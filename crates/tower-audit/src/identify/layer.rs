@@ -43,6 +43,12 @@ use crate::context::AuditContext;
 /// assert_eq!(store.wait_for(1).await[0].actor(), &Actor::user(42));
 /// # }
 /// ```
+///
+/// Its other words: [`Actor::auth_method`], [`Actor::credential_id`] (of a session only
+/// [hashed](crate::privacy::hashed)), [`Actor::on_behalf_of`] for impersonation, [`Actor::tenant`].
+///
+/// Code that has neither the request nor the context may leave an [`Actor`] in the extensions of its
+/// *response*: the audit layer takes it from there, unless something in between replaced the response.
 pub fn identify<T>(actor: impl Fn(&T) -> Actor + Send + Sync + 'static) -> Identify<T>
 where
     T: Send + Sync + 'static,

@@ -82,7 +82,7 @@ fn plain<B>(response: Response<B>) -> Response<ResponseBody<B>> {
 
 fn refuse<B>(response: Response<()>, draft: Option<Draft>) -> Response<ResponseBody<B>> {
     if let Some(mut draft) = draft {
-        draft.head(response.status(), response.headers());
+        draft.head(&response);
         draft.end(Ending::Complete);
     }
     response.map(|()| ResponseBody::empty())
@@ -95,7 +95,7 @@ fn in_foreground<B: Body, E>(
 ) -> Option<Confirming> {
     match result {
         Ok(response) => {
-            draft.head(response.status(), response.headers());
+            draft.head(response);
             if !has_no_body(draft.method(), response.status()) {
                 draft.body(response.headers(), length(response));
             }
@@ -117,7 +117,7 @@ fn in_background<B: Body, E>(
             return Err(error);
         }
     };
-    draft.head(response.status(), response.headers());
+    draft.head(&response);
     let length = length(&response);
     let is_over = length == Some(0) || response.body().is_end_stream();
     if is_over || has_no_body(draft.method(), response.status()) {
