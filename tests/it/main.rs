@@ -3,6 +3,7 @@
 
 mod actors;
 mod annotations;
+mod call;
 mod capture;
 mod catalog;
 mod client;

@@ -81,6 +81,7 @@
 //!
 //! - `axum` (default): route templates, peer addresses, the [`AuditContext`] extractor. Without it
 //!   the layer works on any tower service; see [`PeerAddr`] and [`AuditLayer::route`].
+//! - `macros` (default): the attribute `#[audited]`, see [`call`].
 //! - `postgres`, `sqlite`: [`AuditLayer::new`] takes a pool; `migrate`, `PgStore`, `SqliteStore`,
 //!   `RecordIn`.
 //! - `metrics`: what is counted, through the [metrics](https://docs.rs/metrics) crate.
@@ -93,6 +94,7 @@
 pub mod annotation;
 #[doc = include_str!("docs/architecture.md")]
 pub mod architecture {}
+pub mod call;
 pub mod capture;
 pub mod client;
 pub mod context;
@@ -108,6 +110,8 @@ pub mod privacy;
 mod route;
 
 pub use annotation::{Annotation, audited, unaudited};
+#[doc(hidden)]
+pub use call::private as __private;
 pub use context::AuditContext;
 pub use identify::{AuthFailed, Identify, IdentifyService, identify, identify_if};
 pub use layer::{AuditLayer, IntoAuditor, RequestInfo};
@@ -120,6 +124,8 @@ pub use tower_audit_core::{
     Outcome, Overflow, Page, PageSize, ShutdownReport, Stats, StoreError, Target, Text,
     dead_letters, delivery, spool,
 };
+#[cfg(feature = "macros")]
+pub use tower_audit_macros::audited;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use tower_audit_sqlx::{
     IdentifierError, Indexes, Migrate, MigrateError, MigrationStatus, RecordIn, migrate,

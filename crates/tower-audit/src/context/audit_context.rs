@@ -5,7 +5,9 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use chrono::{DateTime, Utc};
 use http::{Extensions, HeaderMap};
 use serde_json::Value;
-use tower_audit_core::{Action, Actor, AuditEvent, EventId, Outcome, Target, Text};
+use tower_audit_core::{
+    Action, Actor, AuditEvent, AuditEventBuilder, EventId, Outcome, Target, Text,
+};
 
 use super::{
     notes::{Mark, Notes},
@@ -200,6 +202,37 @@ impl AuditContext {
         if let Some(failed) = extensions.get::<AuthFailed>() {
             self.auth_failed(failed.clone());
         }
+    }
+
+    /// Lets an audited function name the request, if none did before.
+    pub(crate) fn claim(&self, action: &'static str, target: &Target) -> bool {
+        let mut notes = self.slot.notes();
+        if std::mem::replace(&mut notes.is_claimed, true) {
+            return false;
+        }
+        notes.action = Some(Action::new(Text::from_static(action)));
+        if *target != Target::none() {
+            notes.target = Some(target.clone());
+            notes.target_id = None;
+        }
+        notes.mark.get_or_insert(Mark::Record);
+        true
+    }
+
+    /// Notes how the function ended that named the request.
+    pub(crate) fn note_call(&self, outcome: Outcome, reason: Option<Text>) {
+        self.note(|notes| {
+            notes.failed = Some(outcome).filter(|outcome| *outcome != Outcome::Success);
+            if reason.is_some() {
+                notes.reason = reason;
+            }
+        });
+    }
+
+    /// Returns an event of something else that was done in this request.
+    pub(crate) fn event_within(&self, action: &'static str, target: Target) -> AuditEventBuilder {
+        let notes = self.slot.notes().clone();
+        Story::new(&self.slot, notes, None).within(action, target)
     }
 
     pub(crate) fn annotate(&self, annotation: &Arc<Annotation>) {

@@ -15,6 +15,10 @@ pub(crate) struct Notes {
     pub(crate) target_id: Option<Text>,
     pub(crate) tenant_id: Option<Text>,
     pub(crate) outcome: Option<Outcome>,
+    /// An audited function named the request.
+    pub(crate) is_claimed: bool,
+    /// How that function failed, if it did.
+    pub(crate) failed: Option<Outcome>,
     pub(crate) reason: Option<Text>,
     pub(crate) metadata: Metadata,
     pub(crate) mark: Option<Mark>,

@@ -19,12 +19,20 @@ pub(crate) enum Ending {
 
 impl Ending {
     /// Returns the outcome, with `said` by the handler and the status that was sent.
-    pub(super) fn outcome(self, said: Option<Outcome>, status: Option<u16>) -> Outcome {
+    /// A function that `failed` may be behind a status of success, and knows better why.
+    pub(super) fn outcome(
+        self,
+        said: Option<Outcome>,
+        failed: Option<Outcome>,
+        status: Option<u16>,
+    ) -> Outcome {
         match self {
             Self::Complete => {
                 // It is over, and how is known: the handler cannot take that back.
                 let said = said.filter(|said| !matches!(said, Outcome::Pending | Outcome::Unknown));
-                said.unwrap_or_else(|| status.map_or(Outcome::Success, Outcome::of_status))
+                let of_status = status.map_or(Outcome::Success, Outcome::of_status);
+                let failed = failed.filter(|_| of_status != Outcome::Denied);
+                said.or(failed).unwrap_or(of_status)
             }
             Self::BodyError | Self::ServiceError | Self::Panic => Outcome::Failure,
             Self::Dropped => Outcome::Aborted,

@@ -49,7 +49,11 @@ impl<'a> Story<'a> {
             (admission.is_intended, admission.refused)
         };
         let status = self.head.map(|head| head.status);
-        let outcome = ending.outcome(self.notes.outcome, status.map(|status| status.as_u16()));
+        let outcome = ending.outcome(
+            self.notes.outcome,
+            self.notes.failed,
+            status.map(|status| status.as_u16()),
+        );
         // What a method router was told of one method does not hold for those it refuses.
         let annotation = self
             .annotation()
@@ -75,6 +79,16 @@ impl<'a> Story<'a> {
         } else {
             event
         })
+    }
+
+    /// Returns an event of something else that was done in the request: who, from where and on which route is the
+    /// same.
+    pub(crate) fn within(mut self, action: &'static str, target: Target) -> Builder {
+        let actor = self.notes.actor.take().unwrap_or_else(Actor::anonymous);
+        let event = AuditEvent::builder(actor, Text::from_static(action), target);
+        self.with_origin(event)
+            .maybe(self.template().map(capped_path), Builder::route)
+            .maybe(self.notes.tenant_id, Builder::tenant_id)
     }
 
     fn event(
@@ -219,6 +233,17 @@ impl<'a> Story<'a> {
     /// Adds what the request and the head of the response said.
     fn with_facts(&self, event: Builder) -> Builder {
         let (facts, head) = (&self.slot.facts, self.head);
+        let duration = head.map_or_else(|| facts.started.elapsed(), |head| head.duration);
+        self.with_origin(event)
+            .id(self.slot.event_id())
+            .created_at(facts.arrived_at)
+            .maybe(head.map(|head| head.status.as_u16()), Builder::status)
+            .duration(duration)
+    }
+
+    /// Adds from where the request came.
+    fn with_origin(&self, event: Builder) -> Builder {
+        let facts = &self.slot.facts;
         let header = |value: &HeaderValue| {
             Text::capped(&String::from_utf8_lossy(value.as_bytes()), MAX_HEADER)
         };
@@ -227,21 +252,14 @@ impl<'a> Story<'a> {
             .as_ref()
             .and_then(|header| header.to_str().ok())
             .and_then(trace_id);
-        let request_id = facts
-            .request_id
-            .as_ref()
-            .or_else(|| head?.request_id.as_ref());
-        let duration = head.map_or_else(|| facts.started.elapsed(), |head| head.duration);
+        let request_id = facts.request_id.as_ref();
+        let request_id = request_id.or_else(|| self.head?.request_id.as_ref());
         event
-            .id(self.slot.event_id())
-            .created_at(facts.arrived_at)
             .maybe(facts.client, Builder::ip_address)
             .maybe(facts.peer, Builder::peer_address)
             .maybe(facts.user_agent.as_ref().map(header), Builder::user_agent)
-            .maybe(head.map(|head| head.status.as_u16()), Builder::status)
             .method(facts.method.as_str())
             .path(capped_path(&self.path()))
-            .duration(duration)
             .maybe(request_id.map(header), Builder::request_id)
             .maybe(trace.map(Text::from), Builder::trace_id)
     }

@@ -7,7 +7,7 @@ use super::{Redaction, redaction::MASK};
 impl Redaction {
     /// Redacts what stands behind the name of a secret and an equals sign, behind `Bearer` and `Basic`, and
     /// before the `@` of a URL.
-    pub(super) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut secrets = Vec::new();
         self.find_pairs(text, &mut secrets);
         find_credentials(text, &mut secrets);
