@@ -320,3 +320,15 @@ async fn what_a_handler_left_out_stays_out() {
 async fn without_anybody_to_record_it_the_function_runs() {
     assert_eq!(send(7).await.ok(), Some(7));
 }
+
+#[tokio::test]
+async fn an_activity_of_the_catalog_names_action_and_target() {
+    let trail = Trail::new();
+    let handler =
+        async |audit: AuditContext| audit.did(tower_audit::catalog::api_key::rotated("k-1"));
+    call(&trail, Router::new().route("/", post(handler)), "POST", "/").await;
+    assert_eq!(
+        told(&trail.only_event().await),
+        ("api_key.rotate", "api_key", "k-1")
+    );
+}

@@ -3,6 +3,7 @@
 //! with no HTTP stack and no database.
 //!
 //! - [`event`]: what an audit event says ([`AuditEvent`], [`Actor`], [`Target`], [`Outcome`]).
+//! - [`catalog`]: names for what is done to the usual resources.
 //! - [`delivery`]: the bounded queue, the batches, the retries and the counting.
 //! - [`spool`] and [`dead_letters`]: what is on disk while the store is away, or refuses it.
 //! - [`store`]: the traits of whoever keeps events, and a store in memory.
@@ -29,6 +30,7 @@
 //! ```
 
 mod auditor;
+pub mod catalog;
 pub mod dead_letters;
 pub mod delivery;
 pub mod event;

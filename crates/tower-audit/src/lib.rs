@@ -53,6 +53,8 @@
 //! - [`client`]: where a request came from, behind proxies that you trust.
 //! - [`policy`]: which requests are recorded. By default everything that may change something, and
 //!   every denial; plain reads are not. [`capture`] and [`privacy`]: what of them, and what never.
+//! - [`call`]: functions that are recorded, in requests and outside of them. [`catalog`]: names for what is
+//!   done to the usual resources.
 //! - [`Auditor`]: what is no request, `stats`, `health`, `flush` and `shutdown`.
 //! - [`mode`]: how safe a row is before the client has its answer.
 //! - [`delivery`]: the queue, its bounds, and what happens when the store is slow or gone; [`spool`] and
@@ -121,7 +123,7 @@ pub use policy::Policy;
 pub use tower_audit_core::{
     Action, Actor, ActorKind, AuditEvent, AuditEventBuilder, Auditor, AuditorBuilder, Cursor,
     DeliverySettings, EventId, EventReader, EventWriter, Filter, Health, MemoryStore, Metadata,
-    Outcome, Overflow, Page, PageSize, ShutdownReport, Stats, StoreError, Target, Text,
+    Outcome, Overflow, Page, PageSize, ShutdownReport, Stats, StoreError, Target, Text, catalog,
     dead_letters, delivery, spool,
 };
 #[cfg(feature = "macros")]

@@ -64,6 +64,16 @@ impl Job {
 /// Sets where audited functions are recorded that run neither in a request nor in a [`Job`], for the whole
 /// process.
 ///
+/// ```
+/// use tower_audit::{Auditor, MemoryStore, call};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let auditor = Auditor::new(MemoryStore::new());
+/// assert!(call::install(&auditor).is_ok());
+/// assert!(call::install(&auditor).is_err());
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// Returns an error if one was installed before, which stays.

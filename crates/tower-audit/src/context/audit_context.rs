@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use http::{Extensions, HeaderMap};
 use serde_json::Value;
 use tower_audit_core::{
-    Action, Actor, AuditEvent, AuditEventBuilder, EventId, Outcome, Target, Text,
+    Action, Actor, AuditEvent, AuditEventBuilder, EventId, Outcome, Target, Text, catalog::Activity,
 };
 
 use super::{
@@ -84,6 +84,25 @@ impl AuditContext {
     pub fn target(&self, kind: impl Into<Text>, id: impl Into<Text>) {
         let target = Target::new(kind, id);
         self.note(|notes| {
+            notes.target = Some(target);
+            notes.target_id = None;
+        });
+    }
+
+    /// Sets what was done and to what, from the [catalog](crate::catalog).
+    ///
+    /// ```
+    /// use tower_audit::{AuditContext, catalog::api_key};
+    ///
+    /// async fn rotate(audit: AuditContext) {
+    ///     audit.did(api_key::rotated("k-1"));
+    /// }
+    /// # let _ = rotate;
+    /// ```
+    pub fn did(&self, activity: Activity) {
+        let (action, target) = activity.into_parts();
+        self.note(|notes| {
+            notes.action = Some(action);
             notes.target = Some(target);
             notes.target_id = None;
         });
