@@ -23,4 +23,5 @@ mod quickstart;
 mod readme;
 mod record_in;
 mod support;
+mod testing;
 mod types;

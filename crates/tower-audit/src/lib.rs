@@ -59,6 +59,7 @@
 //! - [`mode`]: how safe a row is before the client has its answer.
 //! - [`delivery`]: the queue, its bounds, and what happens when the store is slow or gone; [`spool`] and
 //!   [`dead_letters`]: what is on disk meanwhile.
+//! - [`testing`]: what was recorded, and that no route is missing, in the tests of a service.
 //! - [`architecture`]: one request walked through the rooms of the house.
 //!
 //! # Names by convention
@@ -110,6 +111,7 @@ mod peer;
 pub mod policy;
 pub mod privacy;
 mod route;
+pub mod testing;
 
 pub use annotation::{Annotation, audited, unaudited};
 #[doc(hidden)]

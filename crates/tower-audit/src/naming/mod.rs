@@ -5,4 +5,4 @@ mod singular;
 mod template;
 
 pub(crate) use convention::convention;
-pub(crate) use template::{has_param, has_param_like, value, with_values};
+pub(crate) use template::{filled, has_param, has_param_like, value, with_values};

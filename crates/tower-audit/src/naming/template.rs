@@ -40,6 +40,21 @@ pub(crate) fn with_values<'p>(
     Cow::Owned(other)
 }
 
+/// Returns a path of the template, with these values for its parameters.
+pub(crate) fn filled(template: &str, value: impl Fn(&str) -> String) -> String {
+    let part = |part| match Placeholder::parse(part) {
+        Some(Placeholder {
+            prefix,
+            name,
+            suffix,
+            ..
+        }) => Cow::Owned(format!("{prefix}{}{suffix}", value(name))),
+        None => literal(part),
+    };
+    let parts: Vec<Cow<'_, str>> = template.split('/').map(part).collect();
+    parts.join("/")
+}
+
 /// Calls `see` with the name and the place of each parameter, and returns whether the path is of the template.
 fn each_param(template: &str, path: &str, mut see: impl FnMut(&str, Range<usize>)) -> bool {
     let mut rest = Some(0);
