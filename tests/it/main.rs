@@ -9,6 +9,7 @@ mod catalog;
 mod client;
 mod contract;
 mod corpus;
+mod examples;
 mod faults;
 mod hostile;
 mod killed;

@@ -69,6 +69,12 @@ impl Client {
 
     /// Waits for the head of an answer: the status, and the head in lower case.
     pub(crate) async fn head(&mut self) -> (u16, String) {
+        let (status, head) = self.raw_head().await;
+        (status, head.to_ascii_lowercase())
+    }
+
+    /// Waits for the head of an answer: the status, and the head as it came.
+    pub(crate) async fn raw_head(&mut self) -> (u16, String) {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             assert!(
@@ -77,7 +83,7 @@ impl Client {
             );
         }
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head.to_ascii_lowercase())
+        (status, head)
     }
 
     async fn answer(&mut self, is_head: bool) -> Answer {
@@ -103,6 +109,13 @@ impl Client {
                 "the server closed"
             );
         }
+    }
+
+    /// Returns the next bytes, so many.
+    pub(crate) async fn exactly(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        soon(self.stream.read_exact(&mut bytes)).await.unwrap();
+        bytes
     }
 
     /// Returns all that comes until the server closes.

@@ -57,6 +57,10 @@ impl fmt::Display for Route {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a method is written where it is passed"
+)]
 impl Coverage {
     /// Returns a check of no routes.
     pub fn new() -> Self {

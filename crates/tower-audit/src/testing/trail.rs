@@ -22,7 +22,6 @@ impl Trail {
     /// Panics outside of a Tokio runtime.
     #[must_use]
     #[track_caller]
-
     pub fn new() -> Self {
         let store = MemoryStore::new();
         Self {
