@@ -204,7 +204,8 @@ impl AuditContext {
         let shared = &self.slot.shared;
         let mode = annotation.mode.max(shared.mode);
         let admission = self.slot.admission();
-        let needs_room = shared.reserves() && admission.permit.is_none() && !admission.has_room;
+        let needs_room =
+            shared.reserves() && admission.permit.is_none() && !admission.was_room_asked_for;
         (mode > admission.mode || needs_room).then_some(mode)
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct Admission {
     /// A pending row was handed over, which the end of the request completes.
     pub(crate) is_intended: bool,
     /// Room was asked for, and is not asked for again.
-    pub(crate) has_room: bool,
+    pub(crate) was_room_asked_for: bool,
     pub(crate) refused: Option<NotKept>,
 }
 
@@ -45,8 +45,8 @@ pub(crate) fn admit(context: AuditContext, mode: Mode) -> Admitting {
 /// Reserves room, as the policy for a full queue says.
 async fn reserve(context: &AuditContext) -> Result<(), NotKept> {
     let auditor = &context.slot().shared.auditor;
-    context.slot().admission().has_room = true;
-    let permit = auditor.reserve(TYPICAL_EVENT).await;
+    context.slot().admission().was_room_asked_for = true;
+    let permit = auditor.reserve(size(context)).await;
     if permit.is_none() && auditor.overflow() == Overflow::Reject {
         return Err(NotKept::Full);
     }
@@ -59,7 +59,7 @@ async fn prepare(context: &AuditContext) -> Result<(), NotKept> {
     let slot = context.slot();
     slot.shared.auditor.can_keep(false)?;
     if slot.admission().permit.is_none() {
-        let permit = slot.shared.auditor.reserve(TYPICAL_EVENT).await;
+        let permit = slot.shared.auditor.reserve(size(context)).await;
         slot.admission().permit = Some(permit.ok_or(NotKept::Full)?);
     }
     slot.admission().mode = Mode::Durable;
@@ -73,7 +73,7 @@ async fn intend(context: &AuditContext) -> Result<(), NotKept> {
     auditor.can_keep(true)?;
     // Nobody holds room for one while he waits for room for two.
     drop(slot.admission().permit.take());
-    let permits = auditor.reserve_all(TYPICAL_EVENT).await;
+    let permits = auditor.reserve_all(size(context)).await;
     let [permit, for_the_end] = permits.ok_or(NotKept::Full)?;
     slot.shared.reap_pending();
     let pending = context.pending_event();
@@ -110,6 +110,20 @@ pub(crate) fn assert_possible(auditor: &Auditor) {
          events and {} bytes",
         2 * TYPICAL_EVENT
     );
+}
+
+/// Returns how many bytes are reserved for the event of a request: more if its bodies may be captured, unless the
+/// queue could never hold that.
+fn size(context: &AuditContext) -> usize {
+    let slot = context.slot();
+    let bodies = [slot.plan.has_request_body, slot.plan.has_response_body];
+    let bodies = bodies.into_iter().filter(|has_body| *has_body).count();
+    let size = TYPICAL_EVENT + bodies * slot.shared.body_limit;
+    if slot.shared.auditor.could_hold(2, size) {
+        size
+    } else {
+        TYPICAL_EVENT
+    }
 }
 
 /// How many bytes are reserved for an event that does not exist yet.
