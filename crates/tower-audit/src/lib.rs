@@ -92,7 +92,8 @@
 //! # What it does not do
 //!
 //! No query string, header or body is stored, but for the user agent, `x-request-id` and
-//! `traceparent`. By default no header is trusted for the address of the client: see [`client`]. Events that are only in memory do not survive a killed process: see [`mode`].
+//! `traceparent`: see [`privacy`]. By default no header is trusted for the address of the client: see
+//! [`client`]. Events that are only in memory do not survive a killed process: see [`mode`].
 
 pub mod annotation;
 #[doc = include_str!("docs/architecture.md")]

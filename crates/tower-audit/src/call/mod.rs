@@ -35,7 +35,7 @@
 //!    how it ended, but for an `Err` behind a status of success. Other audited functions of the same
 //!    request, inside of the first or after it, have rows of their own, with its actor, client and request id.
 //! 2. *In a [`Job`]*, there is a row of its own, by the actor of the job.
-//! 3. *Elsewhere* it goes to the auditor that was [installed](install), by [`Actor::system`]. If there is
+//! 3. *Elsewhere* it goes to the auditor that was [installed](install), by [`Actor::system`](crate::Actor::system). If there is
 //!    none, an error is logged once, and the function runs all the same.
 //!
 //! A task that is spawned is outside of the request that spawned it.

@@ -89,10 +89,11 @@ impl Policy {
         Self::of(Vec::new(), Otherwise::Skip)
     }
 
-    /// Returns which rule decides on this request, and why the ones before it do not.
+    /// Returns which rule decides on this request, and why the ones before it do not: of a [`Subject`], or of an
+    /// [`http::Request`], as if it were anonymous and answered 200.
     #[must_use]
-    pub fn explain(&self, subject: &Subject<'_>) -> Explanation {
-        Explanation::of(self, subject)
+    pub fn explain<'a>(&self, subject: impl Into<Subject<'a>>) -> Explanation {
+        Explanation::of(self, &subject.into())
     }
 
     /// Returns how a request that has ended is recorded, if it is.

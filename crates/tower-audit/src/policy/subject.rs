@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use http::Method;
+use http::{Method, Request};
 use tower_audit_core::{ActorKind, Outcome};
+
+use crate::route::Template;
 
 /// What a policy decides on: a request and how it ended. For [`Policy::explain`](super::Policy::explain).
 ///
@@ -33,6 +35,22 @@ pub(super) struct End<'a> {
     pub(super) outcome: Outcome,
     pub(super) status: Option<u16>,
     pub(super) tenant: Option<Cow<'a, str>>,
+}
+
+impl<'a> From<&Self> for Subject<'a> {
+    fn from(subject: &Self) -> Self {
+        subject.clone()
+    }
+}
+
+impl<'a, B> From<&'a Request<B>> for Subject<'a> {
+    fn from(req: &'a Request<B>) -> Self {
+        let subject = Self::new(req.method().clone(), req.uri().path());
+        match Template::of(req.extensions()) {
+            Some(template) => subject.route(template.as_str().to_owned()),
+            None => subject,
+        }
+    }
 }
 
 impl<'a> Subject<'a> {

@@ -426,6 +426,13 @@ fn a_rule_that_another_one_hides_is_refused_and_one_that_it_does_not_is_not() {
 }
 
 #[test]
+fn a_request_can_be_explained_as_it_is() {
+    let policy = policy([Rule::skip("health checks").path_prefix("/healthz")]);
+    let request = http::Request::get("/healthz?full").body(()).unwrap();
+    assert_eq!(policy.explain(&request).rule(), Some(1));
+}
+
+#[test]
 fn an_explanation_says_why_each_rule_did_not_hold() {
     let capture = Capture::metadata()
         .query()
