@@ -78,7 +78,7 @@ async fn who_was_claimed_in_vain_is_the_reason_and_not_the_actor() {
     assert_eq!(event.outcome(), Outcome::Denied);
     assert_eq!(
         event.reason(),
-        Some("wrong_password (claimed: ali\u{fffd}ce)")
+        Some("wrong_password (claimed: \"ali\u{fffd}ce\")")
     );
 }
 
@@ -109,8 +109,8 @@ async fn a_claim_without_end_leaves_room_for_the_code() {
     let event = event_of(&Trail::new(), Router::new().route("/", post(handler))).await;
     let reason = event.reason().unwrap();
     assert!(
-        reason.starts_with("wrong_password (claimed: aaa")
-            && reason.ends_with("[cut, 10000 bytes])"),
+        reason.starts_with("wrong_password (claimed: \"aaa")
+            && reason.ends_with("[cut, 10000 bytes]\")"),
         "{reason}"
     );
 }
@@ -133,7 +133,8 @@ async fn a_created_id_is_taken_from_the_location_where_that_is_asked_for() {
         "a b",
     )
     .await;
-    check(StatusCode::SEE_OTHER, "7", "7").await;
+    check(StatusCode::OK, "7", "7").await;
+    check(StatusCode::SEE_OTHER, "/login", "").await;
     check(StatusCode::CREATED, "https://example.org", "").await;
     check(StatusCode::CREATED, "/", "").await;
     check(StatusCode::CONFLICT, "/projects/7", "").await;

@@ -10,8 +10,9 @@ use axum::{
     routing::{get, post},
 };
 use tower_audit::{
-    Actor, AuditContext, AuditEvent, Auditor, MemoryStore, Outcome, Text, audited,
+    Actor, AuditContext, AuditEvent, Auditor, AuthFailed, MemoryStore, Outcome, Text, audited,
     call::{AuditReason, Job},
+    privacy::{Redaction, Treatment},
     unaudited,
 };
 
@@ -331,4 +332,65 @@ async fn an_activity_of_the_catalog_names_action_and_target() {
         told(&trail.only_event().await),
         ("api_key.rotate", "api_key", "k-1")
     );
+}
+
+#[audited(action = "user.login")]
+async fn login(audit: AuditContext) -> Result<(), StatusCode> {
+    audit.auth_failed(AuthFailed::new("wrong_password").claimed("alice"));
+    Err(StatusCode::UNAUTHORIZED)
+}
+
+#[tokio::test]
+async fn the_reason_that_a_handler_gives_goes_before_what_its_error_shows() {
+    let trail = Trail::new();
+    call(&trail, Router::new().route("/", post(login)), "POST", "/").await;
+    let event = trail.only_event().await;
+    assert_eq!(event.outcome(), Outcome::Denied);
+    assert_eq!(event.reason(), Some("wrong_password (claimed: \"alice\")"));
+}
+
+#[derive(Debug)]
+struct Iban;
+
+impl fmt::Display for Iban {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("status code: 7, iban=DE89")
+    }
+}
+
+#[audited(action = "account.check")]
+async fn check() -> Result<(), Iban> {
+    Err(Iban)
+}
+
+#[tokio::test]
+async fn what_an_error_shows_is_redacted_as_the_layer_says() {
+    let redaction = Redaction::builder().name("iban", Treatment::Mask).build();
+    let trail = Trail::new().with(|layer| layer.redaction(redaction.unwrap()));
+    let handler = async || drop(check().await);
+    call(&trail, Router::new().route("/", post(handler)), "POST", "/").await;
+    let event = trail.only_event().await;
+    assert_eq!(event.reason(), Some("status code: 7, iban=[redacted]"));
+}
+
+struct Undecided;
+
+impl AuditReason for Undecided {
+    fn audit_reason(&self) -> Text {
+        Text::from_static("undecided")
+    }
+
+    fn audit_outcome(&self) -> Outcome {
+        Outcome::Pending
+    }
+}
+
+#[audited(action = "report.decide")]
+async fn decide() -> Result<(), Undecided> {
+    Err(Undecided)
+}
+
+#[tokio::test]
+async fn an_error_is_final_whatever_it_says() {
+    assert_eq!(job(decide()).await[0].outcome(), Outcome::Failure);
 }

@@ -271,7 +271,7 @@ async fn a_path_parameter_that_is_a_secret_is_redacted_wherever_it_stands() {
     assert_eq!(event.path(), Some("/reset/[redacted]/for/bob"));
     assert!(!serde_json::to_string(&event).unwrap().contains("s3cr3t"));
     let trail = Trail::new();
-    let app = Router::new().route("/invites/{code}", post(async || {}));
+    let app = Router::new().route("/invites/{invite_token}", post(async || {}));
     let server = Server::start(app.layer(trail.layer.clone())).await;
     server
         .client()
@@ -279,6 +279,128 @@ async fn a_path_parameter_that_is_a_secret_is_redacted_wherever_it_stands() {
         .call("POST", "/invites/s3cr3t", &[], "")
         .await;
     assert_eq!(trail.only_event().await.target().id(), "[redacted]");
+}
+
+#[tokio::test]
+async fn a_path_parameter_that_an_annotation_names_as_the_target_stays() {
+    let trail = Trail::new();
+    let annotation = tower_audit::audited("token.revoke").target("token", "token");
+    let handler = axum::handler::Handler::layer(async || {}, annotation);
+    let app = Router::new().route("/tokens/{token}", post(handler));
+    let server = Server::start(app.layer(trail.layer.clone())).await;
+    server
+        .client()
+        .await
+        .call("POST", "/tokens/t-1", &[], "")
+        .await;
+    let event = trail.only_event().await;
+    assert_eq!(
+        (event.target().id(), event.path()),
+        ("t-1", Some("/tokens/t-1"))
+    );
+}
+
+#[tokio::test]
+async fn a_path_parameter_has_the_same_hash_in_the_path_and_as_the_target() {
+    let key = HmacKey::new("k1", [7; 32]).unwrap();
+    let redaction = Redaction::builder()
+        .name("email", Treatment::Hmac)
+        .hmac_key(key.clone());
+    let trail = Trail::new().with(|layer| layer.redaction(redaction.build().unwrap()));
+    let app = Router::new().route("/users/{email}", post(async || {}));
+    let server = Server::start(app.layer(trail.layer.clone())).await;
+    server
+        .client()
+        .await
+        .call("POST", "/users/a%40b", &[], "")
+        .await;
+    let event = trail.only_event().await;
+    assert_eq!(event.target().id(), key.hash("a@b"));
+    assert_eq!(event.path(), Some(&*format!("/users/{}", key.hash("a@b"))));
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_of_its_template_is_not_stored_if_a_secret_is_in_it() {
+    let trail = Trail::new();
+    let app = Router::new().route("/reset/{token}", post(async || {}));
+    // Between the two the path was another one.
+    let outside = axum::middleware::map_request(async |mut req: Request<Body>| {
+        let uri: http::Uri = "/v1/reset/s3cr3t".parse().unwrap();
+        req.extensions_mut().insert(axum::extract::OriginalUri(uri));
+        req
+    });
+    let server = Server::start(app.layer(trail.layer.clone()).layer(outside)).await;
+    server
+        .client()
+        .await
+        .call("POST", "/reset/s3cr3t", &[], "")
+        .await;
+    assert_eq!(trail.only_event().await.path(), Some("/reset/{token}"));
+}
+
+#[tokio::test]
+async fn a_session_in_a_path_is_masked() {
+    let trail = Trail::new();
+    let server = Server::start(Router::new().layer(trail.layer.clone())).await;
+    server
+        .client()
+        .await
+        .call("POST", "/app;jsessionid=ABC", &[], "")
+        .await;
+    assert_eq!(
+        trail.only_event().await.path(),
+        Some("/app;jsessionid=[redacted]")
+    );
+}
+
+#[tokio::test]
+async fn what_a_client_sends_beside_a_body_takes_no_room_from_it() {
+    let trail = capturing(all());
+    let query = format!("/echo?a={}&b=c", "q".repeat(20_000));
+    let header = format!("x-plan: {}", "h".repeat(20_000));
+    let captured = of_echo(&trail, &query, &[JSON, &header], "[1]").await;
+    assert_eq!(captured["request_body"]["json"], json!([1]));
+    assert_eq!(
+        captured["query"],
+        json!({"tower_audit.cut": "20006 bytes in all"})
+    );
+    let header = captured["headers"]["x-plan"].as_str().unwrap();
+    assert!(
+        header.len() == 1_024 && header.ends_with("[cut, 20000 bytes]"),
+        "{header}"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_only_says_that_it_is_encoded_is_captured() {
+    let headers = [JSON, "content-encoding: gzip"];
+    let captured = of_echo(&capturing(all()), "/echo", &headers, "[1]").await;
+    assert_eq!(captured["request_body"]["json"], json!([1]));
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_that_is_no_json_is_not_captured_and_it_is_said() {
+    let trail = capturing(all());
+    let server = Server::start(app().layer(trail.layer.clone())).await;
+    let mut client = server.client().await;
+    client
+        .send(
+            "POST /echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: text/plain\r\ntransfer-encoding: \
+             chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        )
+        .await;
+    client.rest().await;
+    let captured = captured(&trail.only_event().await);
+    assert_eq!(captured["request_body"], json!({"skipped": "not_json"}));
+}
+
+#[tokio::test]
+async fn a_body_of_many_small_parts_takes_no_more_room_in_the_queue() {
+    let trail = capturing(all());
+    let body = json!(vec![json!({"": 0}); 2_000]).to_string();
+    of_echo(&trail, "/echo", &[JSON], &body).await;
+    let event = trail.store.events().remove(0);
+    assert!(event.size() < 4 * body.len(), "{} bytes", event.size());
 }
 
 async fn collected<B: http_body::Body<Data = Bytes, Error = Infallible>>(

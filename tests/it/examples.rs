@@ -101,7 +101,7 @@ async fn behind_axum_login_the_actor_is_the_user_of_the_session() {
                 "alice",
                 "anonymous",
                 Outcome::Denied,
-                Some("wrong_password (claimed: alice)")
+                Some("wrong_password (claimed: \"alice\")")
             ),
             ("user.login", "alice", "alice", Outcome::Success, None),
             ("project.delete", "7", "alice", Outcome::Success, None),
@@ -124,7 +124,7 @@ async fn behind_tower_sessions_the_actor_is_the_user_and_the_session_is_hashed()
                 "alice",
                 "anonymous",
                 Outcome::Denied,
-                Some("wrong_password (claimed: alice)")
+                Some("wrong_password (claimed: \"alice\")")
             ),
             ("user.login", "alice", "alice", Outcome::Success, None),
             ("project.delete", "7", "alice", Outcome::Success, None),
@@ -183,7 +183,7 @@ async fn behind_a_jwt_layer_the_actor_is_the_subject() {
                 "bob",
                 "anonymous",
                 Outcome::Denied,
-                Some("wrong_password (claimed: bob)")
+                Some("wrong_password (claimed: \"bob\")")
             ),
             ("user.login", "bob", "bob", Outcome::Success, None),
             ("project.delete", "7", "bob", Outcome::Success, None),
@@ -230,7 +230,7 @@ async fn what_a_jwt_layer_refuses_is_denied_and_says_why() {
     assert_eq!(
         told,
         [
-            denied("expired_token (claimed: bob)"),
+            denied("expired_token (claimed: \"bob\")"),
             denied("bad_token"),
             denied("bad_token"),
             denied("no_token"),
@@ -394,11 +394,20 @@ async fn a_query_of_graphql_leaves_no_row_and_what_cannot_be_read_does() {
             "",
             "anonymous",
             Outcome::Failure,
-            Some("bad_query")
+            Some("graphql_error")
         )
     );
     let events = graphql(&["mutation Mine { dropEverything }"]).await;
-    assert_eq!(events[0].action(), "graphql.execute");
+    assert_eq!(
+        told(&events[0]),
+        (
+            "graphql.execute",
+            "",
+            "anonymous",
+            Outcome::Failure,
+            Some("graphql_error")
+        )
+    );
 }
 
 #[tokio::test]

@@ -667,3 +667,56 @@ async fn a_request_that_waits_for_room_runs_its_handler_only_then() {
         (2, 0)
     );
 }
+
+/// A body that begins, and then waits until it is dropped.
+fn endless() -> Body {
+    let first = tokio_stream::iter([Ok::<_, Infallible>(Bytes::from("first"))]);
+    Body::from_stream(tokio_stream::StreamExt::chain(
+        first,
+        tokio_stream::pending(),
+    ))
+}
+
+#[tokio::test]
+async fn what_was_refused_stays_refused_if_the_client_does_not_wait_for_all_of_the_answer() {
+    for (status, outcome) in [
+        (StatusCode::UNAUTHORIZED, Outcome::Denied),
+        (StatusCode::FORBIDDEN, Outcome::Denied),
+        (StatusCode::NOT_FOUND, Outcome::Failure),
+        (StatusCode::OK, Outcome::Aborted),
+    ] {
+        let trail = Trail::new().with(|layer| layer.policy(Policy::everything()));
+        let app = Router::new().route("/", get(async move || (status, endless())));
+        let server = Server::start(app.layer(trail.layer.clone())).await;
+        let mut client = server.client().await;
+        client.request("GET", "/", &[], "").await;
+        client.read_until("first").await;
+        drop(client);
+        assert_eq!(
+            told(&trail.only_event().await),
+            (outcome, Some(status.as_u16()), None)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_with_trailers_is_complete() {
+    let trail = Trail::new();
+    let handler = async || {
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("grpc-status", "0".parse().unwrap());
+        let frames = [Frame::data(Bytes::from("done")), Frame::trailers(trailers)];
+        let frames = tokio_stream::iter(frames.map(Ok::<_, Infallible>));
+        let body = http_body_util::StreamBody::new(frames);
+        ([("trailer", "grpc-status")], Body::new(body))
+    };
+    let app = Router::new().route("/", post(handler));
+    let server = Server::start(app.layer(trail.layer.clone())).await;
+    let mut client = server.client().await;
+    client.request("POST", "/", &["te: trailers"], "").await;
+    client.read_until("grpc-status: 0").await;
+    assert_eq!(
+        told(&trail.only_event().await),
+        (Outcome::Success, Some(200), None)
+    );
+}

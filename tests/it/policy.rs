@@ -204,3 +204,41 @@ async fn what_is_skipped_holds_no_body_back_and_leaves_no_row() {
     assert_eq!(answer.body, b"[1]");
     trail.assert_empty().await;
 }
+
+#[tokio::test]
+async fn the_policy_of_a_layer_inside_of_another_one_says_how_safe_the_record_is() {
+    let inner = Trail::new()
+        .with(|layer| layer.policy(policy([Rule::record("strict").mode(Mode::Strict)])));
+    let outer = Trail::new().with(|layer| layer.policy(Policy::annotated_only()));
+    let (store, other) = (outer.store.clone(), inner.store.clone());
+    let seen = async move || (store.events().len() + other.events().len()).to_string();
+    let app = Router::new().route("/", post(seen));
+    let app = app.layer(inner.layer.clone()).layer(outer.layer.clone());
+    let server = Server::start(app).await;
+    let answer = server.client().await.call("POST", "/", &[], "").await;
+    assert_eq!(answer.body, b"1");
+}
+
+#[tokio::test]
+async fn an_annotated_route_is_captured_even_if_a_rule_samples_it() {
+    let capture = Capture::metadata().query();
+    let trail = under([Rule::record("none").sample(0.0).capture(capture)]);
+    let app = Router::new().route("/a", get((async || {}).layer(audited("a.read"))));
+    call(&trail, app, "GET", "/a?b=c").await;
+    let event = trail.only_event().await;
+    assert_eq!(event.captured().unwrap().get("query").unwrap()["b"], "c");
+}
+
+#[tokio::test]
+async fn a_nested_request_is_explained_as_it_is_decided() {
+    let trail = under([Rule::skip("it").path_prefix("/api/h"), Rule::record("rest")]);
+    let layer = trail.layer.clone();
+    let handler =
+        async move |req: axum::extract::Request| layer.current_policy().explain(&req).to_string();
+    let app = Router::new().nest("/api", Router::new().route("/h", get(handler)));
+    let server = Server::start(app.layer(trail.layer.clone())).await;
+    let answer = server.client().await.call("GET", "/api/h", &[], "").await;
+    let text = String::from_utf8(answer.body).unwrap();
+    assert!(text.ends_with("rule 1 \"it\": yes, skipped"), "{text}");
+    trail.assert_empty().await;
+}

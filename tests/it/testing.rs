@@ -204,7 +204,7 @@ async fn a_route_that_the_app_does_not_have_is_found() {
         .await;
     let problems = report.problems().join("\n");
     assert!(
-        problems.contains("POST /projecs: the app has no such route (404)"),
+        problems.contains("POST /projecs: answered 404 Not Found, and its row names no route"),
         "{problems}"
     );
     assert!(
@@ -273,4 +273,98 @@ async fn a_service_without_axum_is_checked_too() {
         .check_service::<_, Full<Bytes>, _>(&trail, service)
         .await;
     report.assert_complete();
+}
+
+#[tokio::test]
+async fn a_route_that_only_a_fallback_answers_is_found() {
+    let trail = Trail::new();
+    let app = Router::new()
+        .fallback(async || "index.html")
+        .layer(trail.layer());
+    let report = Coverage::new()
+        .route(Method::POST, "/gone")
+        .check(&trail, app)
+        .await;
+    assert!(report.problems()[0].contains("names no route"), "{report}");
+}
+
+#[tokio::test]
+async fn an_exception_whose_route_is_gone_is_found() {
+    let trail = Trail::new();
+    let app = Router::new().route("/x", post(async || {}).route_layer(trail.layer()));
+    let coverage = Coverage::new().route(Method::POST, "/login");
+    let report = coverage
+        .allow(Method::POST, "/login", "asks too often")
+        .check(&trail, app)
+        .await;
+    assert_eq!(
+        report.problems(),
+        ["POST /login: the app has no such route (404)"]
+    );
+}
+
+#[tokio::test]
+async fn a_route_that_leaves_a_row_for_failures_alone_is_found_if_calls_must_succeed() {
+    let trail = Trail::new();
+    let skips = async |audit: AuditContext, Json(_): Json<Vec<u8>>| audit.skip();
+    let app = Router::new().route("/x", post(skips)).layer(trail.layer());
+    let coverage = || Coverage::new().route(Method::POST, "/x");
+    let refused = coverage().check(&trail, app.clone()).await;
+    assert_eq!(
+        refused.calls(),
+        [("POST /x".to_owned(), StatusCode::UNPROCESSABLE_ENTITY)]
+    );
+    refused.assert_complete();
+    let refused = coverage().expect_success().check(&trail, app.clone()).await;
+    assert!(refused.problems()[0].contains("answered 422"), "{refused}");
+    let called = coverage().expect_success().body(Method::POST, "/x", "[]");
+    let report = called.check(&trail, app).await;
+    assert_eq!(
+        report.problems(),
+        ["POST /x: answered 200 OK and left no row"]
+    );
+}
+
+#[tokio::test]
+async fn the_answer_is_read_to_its_end() {
+    let trail = Trail::new();
+    let rule = tower_audit::policy::Rule::skip("successes").outcomes([Outcome::Success]);
+    let policy = tower_audit::Policy::builder().rule(rule).build().unwrap();
+    let app = Router::new()
+        .route("/x", post(async || "done"))
+        .layer(trail.layer().policy(policy));
+    let report = Coverage::new()
+        .route(Method::POST, "/x")
+        .check(&trail, app)
+        .await;
+    assert_eq!(
+        report.problems(),
+        ["POST /x: answered 200 OK and left no row"]
+    );
+}
+
+#[tokio::test]
+async fn what_else_is_recorded_meanwhile_covers_no_route() {
+    let trail = Trail::new();
+    let auditor = trail.auditor().clone();
+    let other = async move || {
+        auditor.record(AuditEvent::builder(Actor::system(), "report.send", Target::none()).build());
+    };
+    let app = Router::new().route("/x", post(other));
+    let report = Coverage::new()
+        .route(Method::POST, "/x")
+        .check(&trail, app)
+        .await;
+    assert_eq!(
+        report.problems(),
+        ["POST /x: answered 200 OK and left no row"]
+    );
+}
+
+#[tokio::test]
+async fn a_document_with_references_is_refused() {
+    let document =
+        json!({"paths": {"/a": {"$ref": "#/components/pathItems/a"}, "/b": {"post": {}}}});
+    let refused = Coverage::new().openapi(&document).unwrap_err();
+    assert_eq!(refused, OpenApiError::Reference("/a".to_owned()));
 }

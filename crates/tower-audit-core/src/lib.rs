@@ -41,8 +41,8 @@ pub mod store;
 pub use auditor::{Auditor, AuditorBuilder};
 pub use delivery::{DeliverySettings, Health, Overflow, ShutdownReport, Stats};
 pub use event::{
-    Action, Actor, ActorKind, AuditEvent, AuditEventBuilder, EventId, Metadata, Outcome, Target,
-    Text,
+    Action, Actor, ActorKind, AuditEvent, AuditEventBuilder, Captured, EventId, Metadata, Outcome,
+    Target, Text,
 };
 pub use store::{
     BoxError, Cursor, EventReader, EventWriter, Filter, MemoryStore, Page, PageSize, StoreError,

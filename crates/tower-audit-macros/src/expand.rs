@@ -1,9 +1,11 @@
 //! Makes the new function of the old one.
 
-use darling::{FromMeta, ast::NestedMeta};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Block, ItemFn, LitStr, ReturnType, Signature, Type, parse_quote, visit_mut::VisitMut};
+use syn::{
+    Block, Expr, ExprLit, ItemFn, Lit, ReturnType, Signature, Type, parse_quote,
+    visit_mut::VisitMut,
+};
 
 use crate::{
     arguments::{Arguments, bound},
@@ -27,8 +29,7 @@ fn expanded(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStrea
         let message = "`#[audited]` is for an async function or method with a body";
         syn::Error::new(error.span(), message)
     })?;
-    let arguments = NestedMeta::parse_meta_list(arguments)?;
-    let arguments = Arguments::from_list(&arguments).map_err(syn::Error::from)?;
+    let arguments = Arguments::parse(arguments)?;
     check_is_async(&function.sig)?;
     check_is_named(&arguments.action)?;
     let target = arguments.target.as_ref().map(Target::parse).transpose()?;
@@ -40,12 +41,12 @@ fn expanded(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStrea
 }
 
 /// Returns the new body: the old one, with its recording around it.
-fn body(action: &LitStr, target: Option<&Target>, function: &ItemFn) -> Block {
+fn body(action: &Expr, target: Option<&Target>, function: &ItemFn) -> Block {
     let target = target.map(Target::tokens).map_or_else(
         || quote! { ::core::option::Option::None },
         |target| quote! { ::core::option::Option::Some((#target)) },
     );
-    let (body, result) = (&function.block, result(&function.sig.output));
+    let (statements, result) = (&function.block.stmts, result(&function.sig.output));
     parse_quote!({
         let __tower_audit_call = ::tower_audit::__private::Call::begin(#action, #target);
         let __tower_audit_result = async move {
@@ -53,35 +54,69 @@ fn body(action: &LitStr, target: Option<&Target>, function: &ItemFn) -> Block {
             if false {
                 return ::tower_audit::__private::never::<#result>();
             }
-            #body
+            #(#statements)*
         }
         .await;
         {
             use ::tower_audit::__private::{OfAnything as _, OfDisplay as _, OfReason as _, OfResult as _};
             let __tower_audit_failure =
-                (&&&&::tower_audit::__private::Probe(&__tower_audit_result)).failure();
+                (&&&&::tower_audit::__private::Probe(&__tower_audit_result)).__tower_audit_failure();
             __tower_audit_call.end(__tower_audit_failure);
         }
         __tower_audit_result
     })
 }
 
-fn check_is_named(action: &LitStr) -> syn::Result<()> {
-    if !action.value().trim().is_empty() {
-        return Ok(());
-    }
-    let message = "the action is empty: name what is done, as in \"project.archive\"";
-    Err(syn::Error::new(action.span(), message))
+fn check_is_named(action: &Expr) -> syn::Result<()> {
+    let message = match action {
+        Expr::Path(_) => return Ok(()),
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) if !text.value().trim().is_empty() => return Ok(()),
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(_), ..
+        }) => "the action is empty: name what is done, as in \"project.archive\"",
+        _ => {
+            "an action is text, as in \"project.archive\", or a constant, as in `catalog::project::ARCHIVE`"
+        }
+    };
+    Err(syn::Error::new_spanned(action, message))
 }
 
 fn check_is_async(signature: &Signature) -> syn::Result<()> {
+    if let ReturnType::Type(_, ty) = &signature.output
+        && matches!(**ty, Type::Never(_))
+    {
+        let message =
+            "`#[audited]` is for functions that return: this one has no end that could be recorded";
+        return Err(syn::Error::new_spanned(ty, message));
+    }
     if signature.asyncness.is_some() {
         return Ok(());
+    }
+    if returns_a_boxed_future(&signature.output) {
+        return Err(syn::Error::new_spanned(
+            signature.fn_token,
+            "`#[audited]` does not see through `#[async_trait]`: put it on the function that this one calls, or write \
+             the trait with `async fn`",
+        ));
     }
     Err(syn::Error::new_spanned(
         signature.fn_token,
         "`#[audited]` is for async functions: make it `async`, or record in it by `Auditor::record`",
     ))
+}
+
+fn returns_a_boxed_future(output: &ReturnType) -> bool {
+    let ReturnType::Type(_, ty) = output else {
+        return false;
+    };
+    let Type::Path(path) = &**ty else {
+        return false;
+    };
+    let last = path.path.segments.last();
+    last.is_some_and(|segment| segment.ident == "Pin")
 }
 
 /// Refuses a target that names what is no argument.

@@ -5,8 +5,8 @@ use std::{net::IpAddr, str::FromStr, time::Duration};
 use chrono::{DateTime, Utc};
 use sqlx::{ColumnIndex, Database, Decode, Row, Type};
 use tower_audit_core::{
-    Actor, ActorKind, AuditEvent, AuditEventBuilder as Builder, BoxError, EventId, Metadata,
-    Outcome, StoreError, Target,
+    Actor, ActorKind, AuditEvent, AuditEventBuilder as Builder, BoxError, Captured, EventId,
+    Metadata, Outcome, StoreError, Target,
 };
 use uuid::Uuid;
 
@@ -180,10 +180,8 @@ pub(crate) fn metadata_text(event: &AuditEvent) -> String {
 }
 
 /// Returns what was captured as JSON text.
-pub(crate) fn captured_text(event: &AuditEvent) -> Option<String> {
-    event
-        .captured()
-        .and_then(|captured| serde_json::to_string(captured).ok())
+pub(crate) fn captured_text(event: &AuditEvent) -> Option<&str> {
+    event.captured().map(Captured::as_json)
 }
 
 /// Returns the duration as the column keeps it.

@@ -30,7 +30,8 @@ impl Glob {
         let part = |part| match part {
             "*" => Ok(Part::One),
             "**" => Ok(Part::Any),
-            _ if part.contains('*') => Err(ParseGlobError::PartOfAPart),
+            // `{*rest}` is the template of a route.
+            _ if part.contains('*') && !part.contains('{') => Err(ParseGlobError::PartOfAPart),
             _ => Ok(Part::Text(unescape(part))),
         };
         Ok(Self {
@@ -58,6 +59,14 @@ impl Glob {
         fits(&self.parts, &other.parts, |pattern, part| {
             pattern == part || (*pattern == Part::One && matches!(part, Part::Text(_)))
         })
+    }
+}
+
+impl Glob {
+    /// Returns whether there may be a path that is of both.
+    pub(crate) fn may_meet(&self, other: &Self) -> bool {
+        let is_plain = |glob: &Self| glob.parts.iter().all(|part| matches!(part, Part::Text(_)));
+        !(is_plain(self) && is_plain(other)) || self.parts == other.parts
     }
 }
 
@@ -129,6 +138,7 @@ mod tests {
         check("/**", "/", true);
         check("/", "/", true);
         check("/", "/a", false);
+        check("/files/{*path}", "/files/{*path}", true);
     }
 
     #[test]

@@ -124,10 +124,10 @@ pub use mode::Mode;
 pub use peer::PeerAddr;
 pub use policy::Policy;
 pub use tower_audit_core::{
-    Action, Actor, ActorKind, AuditEvent, AuditEventBuilder, Auditor, AuditorBuilder, Cursor,
-    DeliverySettings, EventId, EventReader, EventWriter, Filter, Health, MemoryStore, Metadata,
-    Outcome, Overflow, Page, PageSize, ShutdownReport, Stats, StoreError, Target, Text, catalog,
-    dead_letters, delivery, spool,
+    Action, Actor, ActorKind, AuditEvent, AuditEventBuilder, Auditor, AuditorBuilder, Captured,
+    Cursor, DeliverySettings, EventId, EventReader, EventWriter, Filter, Health, MemoryStore,
+    Metadata, Outcome, Overflow, Page, PageSize, ShutdownReport, Stats, StoreError, Target, Text,
+    catalog, dead_letters, delivery, spool,
 };
 #[cfg(feature = "macros")]
 pub use tower_audit_macros::audited;

@@ -20,6 +20,7 @@ type AuthSession = axum_login::AuthSession<Backend>;
 
 /// `POST /login`, `POST /logout`, and `DELETE /projects/{id}` for who signed in.
 pub fn router(audit: AuditLayer) -> Router {
+    // The cookie goes over plain HTTP in this example alone.
     let sessions = SessionManagerLayer::new(MemoryStore::default()).with_secure(false);
     let auth = AuthManagerLayerBuilder::new(Backend, sessions).build();
     Router::new()
@@ -78,6 +79,7 @@ impl AuthUser for User {
         self.name.to_owned()
     }
 
+    /// A real service returns the hash of the password, so that a new one ends the sessions of the old one.
     fn session_auth_hash(&self) -> &[u8] {
         self.name.as_bytes()
     }

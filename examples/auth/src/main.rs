@@ -23,6 +23,7 @@ async fn main() -> anyhow::Result<()> {
         .nest("/login", auth::login::router(audit.clone()))
         .nest("/jwt", auth::jwt::router(audit.clone(), keys))
         .nest("/sessions", auth::sessions::router(audit))
+        // A real service asks who wants to know.
         .route("/audit", get(async move || Json(store.events())));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let at = listener.local_addr()?;

@@ -18,6 +18,7 @@ use crate::{Credentials, delete_project};
 
 /// `POST /login`, `POST /logout`, and `DELETE /projects/{id}` for who signed in.
 pub fn router(audit: AuditLayer) -> Router {
+    // The cookie goes over plain HTTP in this example alone.
     let sessions = SessionManagerLayer::new(MemoryStore::default()).with_secure(false);
     Router::new()
         .route("/projects/{id}", delete(delete_project))

@@ -12,7 +12,7 @@ use axum::{
     extract::{ConnectInfo, Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
-        header::{CONNECTION, HOST},
+        header::{AUTHORIZATION, CONNECTION, FORWARDED, HOST},
         uri::{Authority, Scheme},
     },
     response::{IntoResponse, Response},
@@ -89,7 +89,10 @@ async fn forward(
     };
     *req.uri_mut() = uri;
     strip_hop_by_hop(req.headers_mut());
-    req.headers_mut().remove(HOST);
+    for name in [HOST, FORWARDED, X_REAL_IP] {
+        // What a client wrote there, the service behind it might believe.
+        req.headers_mut().remove(name);
+    }
     append_client(req.headers_mut(), peer.ip());
     match gateway.client.request(req).await {
         Ok(mut answer) => {
@@ -118,6 +121,8 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(','))
         .filter_map(|name| HeaderName::from_str(name.trim()).ok())
+        // These are not for a client to take away.
+        .filter(|name| ![X_FORWARDED_FOR, X_REQUEST_ID, AUTHORIZATION].contains(name))
         .collect();
     for name in named {
         headers.remove(name);
@@ -127,6 +132,8 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 const HOP_BY_HOP: [&str; 9] = [

@@ -10,7 +10,7 @@ use std::{
 
 use async_graphql::{
     Context, EmptySubscription, ErrorExtensions as _, ID, Object, Request, Response, Schema,
-    SimpleObject,
+    SimpleObject, Value,
     parser::{parse_query, types::OperationType},
 };
 use axum::{Extension, Json, Router, routing::post};
@@ -36,20 +36,20 @@ async fn graphql(
 ) -> Json<Response> {
     match operation(&request) {
         // What cannot be read is recorded: somebody may be looking for a way in.
-        None => {
+        None | Some(OperationType::Mutation | OperationType::Subscription) => {
             audit.action("graphql.execute");
-            audit.outcome(Outcome::Failure);
-            audit.reason("bad_query");
         }
         Some(OperationType::Query) => audit.skip(),
-        Some(OperationType::Mutation | OperationType::Subscription) => {
-            audit.action("graphql.execute");
-        }
     }
     if let Some(name) = &request.operation_name {
         audit.metadata("operation", name.as_str());
     }
     let response = schema.execute(request).await;
+    // What was refused before any mutation ran: it is answered 200 all the same.
+    if response.data == Value::Null && response.is_err() {
+        audit.outcome(Outcome::Failure);
+        audit.reason("graphql_error");
+    }
     Json(response)
 }
 

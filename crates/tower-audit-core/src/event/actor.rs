@@ -104,8 +104,9 @@ impl Actor {
         self
     }
 
-    /// Sets the public id of the credential, such as a key id. Never the secret itself. Defaults
-    /// to none.
+    /// Sets the public id of the credential, such as a key id. Never the secret itself, and of a session only
+    /// a hash of its id (`tower_audit::privacy::hashed`): who knows the id can take the session over. Defaults to
+    /// none.
     #[must_use]
     pub fn credential_id(mut self, id: impl Into<Text>) -> Self {
         self.credential_id = Some(id.into().cap(MAX_ID));

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Action, Actor, ActorKind, AuditEventBuilder, EventId, Metadata, Outcome, Target, Text,
+    Action, Actor, ActorKind, AuditEventBuilder, Captured, EventId, Metadata, Outcome, Target, Text,
 };
 
 /// One thing that somebody did, and how it ended.
@@ -34,8 +34,7 @@ pub struct AuditEvent {
     pub(super) trace_id: Option<Text>,
     pub(super) tenant_id: Option<Text>,
     pub(super) service: Option<Text>,
-    // Most events have none: it takes one word.
-    pub(super) captured: Option<Box<Metadata>>,
+    pub(super) captured: Option<Captured>,
     pub(super) recorded_at: Option<DateTime<Utc>>,
     pub(super) completes_pending: bool,
 }
@@ -250,8 +249,8 @@ impl AuditEvent {
     /// Returns what a policy asked to capture of the request and the response: headers, the query, bodies.
     /// What was not asked for is not there.
     #[must_use]
-    pub fn captured(&self) -> Option<&Metadata> {
-        self.captured.as_deref()
+    pub fn captured(&self) -> Option<&Captured> {
+        self.captured.as_ref()
     }
 
     /// Returns when the store got the event, or `None` for an event that was not read from one.
@@ -281,7 +280,7 @@ impl AuditEvent {
             + self.metadata.heap_size()
             + self
                 .captured()
-                .map_or(0, |captured| size_of::<Metadata>() + captured.heap_size())
+                .map_or(0, |captured| captured.as_json().len())
             + texts
                 .into_iter()
                 .flatten()

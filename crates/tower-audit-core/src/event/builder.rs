@@ -6,7 +6,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::Value;
 
 use super::{
-    Action, Actor, AuditEvent, EventId, Metadata, Outcome, Target, Text, text::MAX_ID,
+    Action, Actor, AuditEvent, Captured, EventId, Metadata, Outcome, Target, Text, text::MAX_ID,
     words::MAX_WORD,
 };
 
@@ -161,10 +161,10 @@ impl AuditEventBuilder {
         self
     }
 
-    /// Sets what was captured of the request and the response, within the limits of [`Metadata`]. Nothing
-    /// in it may be secret any more. Defaults to none.
-    pub fn captured(mut self, parts: Metadata) -> Self {
-        self.event.captured = Some(Box::new(parts));
+    /// Sets what was captured of the request and the response. Nothing in it may be secret any more. Defaults
+    /// to none.
+    pub fn captured(mut self, parts: impl Into<Captured>) -> Self {
+        self.event.captured = Some(parts.into());
         self
     }
 

@@ -217,6 +217,8 @@ fn heap(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         Value::String(text) => ALLOCATION + text.len(),
+        Value::Array(items) if items.is_empty() => 0,
+        Value::Object(members) if members.is_empty() => 0,
         Value::Array(items) => {
             // A vector that grows begins with room for four.
             let slots = items.len().next_power_of_two().max(4) * size_of::<Value>();

@@ -32,6 +32,7 @@
 mod actor;
 mod audit_event;
 mod builder;
+mod captured;
 mod id;
 mod metadata;
 mod row;
@@ -41,6 +42,7 @@ mod words;
 pub use actor::{Actor, ActorKind, ParseActorKindError};
 pub use audit_event::AuditEvent;
 pub use builder::AuditEventBuilder;
+pub use captured::Captured;
 pub use id::{EventId, ParseEventIdError};
 pub use metadata::Metadata;
 pub use text::Text;

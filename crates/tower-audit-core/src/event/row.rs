@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Actor, ActorKind, AuditEvent, AuditEventBuilder as Builder, EventId, Metadata, Outcome, Target,
-    Text,
+    Actor, ActorKind, AuditEvent, AuditEventBuilder as Builder, Captured, EventId, Metadata,
+    Outcome, Target, Text,
 };
 
 /// One row. Reading goes through the builder again, so text from outside is as clean as text that
@@ -64,7 +64,7 @@ struct Row<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     service: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    captured: Option<Cow<'a, Metadata>>,
+    captured: Option<Cow<'a, Captured>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     recorded_at: Option<DateTime<Utc>>,
     /// No column: the event is on its way, and ends a pending one.

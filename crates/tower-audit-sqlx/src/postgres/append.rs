@@ -142,7 +142,7 @@ struct Columns<'a> {
     on_behalf_of: Vec<Option<&'a str>>,
     peer_address: Vec<Option<IpAddr>>,
     service: Vec<Option<&'a str>>,
-    captured: Vec<Option<String>>,
+    captured: Vec<Option<&'a str>>,
 }
 
 impl<'a> Columns<'a> {

@@ -60,8 +60,9 @@ impl Annotation {
         self
     }
 
-    /// Takes the id of the target from the `Location` header of a response that succeeds, as for something that
-    /// was just created: the last segment of its path. What the handler says goes before it. Defaults to not.
+    /// Takes the id of the target from the `Location` header of a response of 201 or any other 2xx, as for
+    /// something that was just created: the last segment of its path. A redirection may lead anywhere, and is not
+    /// looked at. What the handler says goes before it. Defaults to not.
     ///
     /// ```
     /// use tower_audit::audited;

@@ -37,7 +37,8 @@ pub trait AuditReason {
     /// Returns the reason: a stable code such as `quota_exceeded`, never a secret.
     fn audit_reason(&self) -> Text;
 
-    /// Returns how it ended. Defaults to [`Outcome::Failure`].
+    /// Returns how it ended: [`Outcome::Failure`], [`Outcome::Denied`] or [`Outcome::Aborted`]; anything else counts
+    /// as a failure, because it is an error. Defaults to [`Outcome::Failure`].
     fn audit_outcome(&self) -> Outcome {
         Outcome::Failure
     }
@@ -46,8 +47,37 @@ pub trait AuditReason {
 /// How a function failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    pub(crate) outcome: Outcome,
-    pub(crate) reason: Option<Text>,
+    outcome: Outcome,
+    reason: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reason {
+    None,
+    Code(Text),
+    /// Whatever the error shows.
+    Shown(String),
+}
+
+impl Failure {
+    fn new(outcome: Outcome, reason: Reason) -> Self {
+        // It is over, and it is an error.
+        let outcome = match outcome {
+            Outcome::Denied | Outcome::Aborted => outcome,
+            _ => Outcome::Failure,
+        };
+        Self { outcome, reason }
+    }
+
+    /// Returns how it ended and why, without secrets.
+    pub(super) fn redacted(self, redaction: &Redaction) -> (Outcome, Option<Text>) {
+        let reason = match self.reason {
+            Reason::None => None,
+            Reason::Code(code) => Some(code),
+            Reason::Shown(error) => Some(Text::from(redaction.shown(&error))),
+        };
+        (self.outcome, reason)
+    }
 }
 
 /// Finds out what a result can say of its failure: the method call takes the first of the traits below that
@@ -58,59 +88,51 @@ pub struct Probe<'a, T>(pub &'a T);
 /// A result whose error says its reason.
 pub trait OfReason {
     /// Returns how it failed, if it did.
-    fn failure(&self) -> Option<Failure>;
+    fn __tower_audit_failure(&self) -> Option<Failure>;
 }
 
 impl<T, E: AuditReason> OfReason for &&&Probe<'_, Result<T, E>> {
-    fn failure(&self) -> Option<Failure> {
+    fn __tower_audit_failure(&self) -> Option<Failure> {
         let error = self.0.as_ref().err()?;
-        Some(Failure {
-            outcome: error.audit_outcome(),
-            reason: Some(error.audit_reason()),
-        })
+        let code = Reason::Code(error.audit_reason());
+        Some(Failure::new(error.audit_outcome(), code))
     }
 }
 
 /// A result whose error can be shown.
 pub trait OfDisplay {
     /// Returns how it failed, if it did.
-    fn failure(&self) -> Option<Failure>;
+    fn __tower_audit_failure(&self) -> Option<Failure>;
 }
 
 impl<T, E: fmt::Display> OfDisplay for &&Probe<'_, Result<T, E>> {
-    fn failure(&self) -> Option<Failure> {
+    fn __tower_audit_failure(&self) -> Option<Failure> {
         let error = self.0.as_ref().err()?.to_string();
-        Some(Failure {
-            outcome: Outcome::Failure,
-            reason: Some(Text::from(Redaction::default().text(&error))),
-        })
+        Some(Failure::new(Outcome::Failure, Reason::Shown(error)))
     }
 }
 
 /// A result whose error says nothing.
 pub trait OfResult {
     /// Returns how it failed, if it did.
-    fn failure(&self) -> Option<Failure>;
+    fn __tower_audit_failure(&self) -> Option<Failure>;
 }
 
 impl<T, E> OfResult for &Probe<'_, Result<T, E>> {
-    fn failure(&self) -> Option<Failure> {
+    fn __tower_audit_failure(&self) -> Option<Failure> {
         self.0.as_ref().err()?;
-        Some(Failure {
-            outcome: Outcome::Failure,
-            reason: None,
-        })
+        Some(Failure::new(Outcome::Failure, Reason::None))
     }
 }
 
 /// What cannot fail.
 pub trait OfAnything {
     /// Returns nothing.
-    fn failure(&self) -> Option<Failure>;
+    fn __tower_audit_failure(&self) -> Option<Failure>;
 }
 
 impl<T> OfAnything for Probe<'_, T> {
-    fn failure(&self) -> Option<Failure> {
+    fn __tower_audit_failure(&self) -> Option<Failure> {
         None
     }
 }

@@ -12,7 +12,7 @@ use tower_audit_core::{
 };
 
 use super::{job::Job, reason::Failure};
-use crate::context::AuditContext;
+use crate::{context::AuditContext, privacy::Redaction};
 
 /// A call of an audited function, while it runs. Dropping it says that it was dropped, or that it panicked.
 #[must_use = "dropping it says that the function was dropped"]
@@ -64,10 +64,14 @@ impl Call {
 
     /// Notes that the function has returned.
     pub fn end(mut self, failure: Option<Failure>) {
-        match failure {
-            Some(failure) => self.record(failure.outcome, failure.reason),
-            None => self.record(Outcome::Success, None),
-        }
+        let redacted = |failure: Failure| match &self.place {
+            Place::Request(context) | Place::InRequest(context) => {
+                failure.redacted(&context.slot().shared.redaction)
+            }
+            Place::Job(..) | Place::Nowhere => failure.redacted(&Redaction::default()),
+        };
+        let (outcome, reason) = failure.map_or((Outcome::Success, None), redacted);
+        self.record(outcome, reason);
     }
 
     fn record(&mut self, outcome: Outcome, reason: Option<Text>) {

@@ -41,6 +41,9 @@ impl<B: Body> Body for Watched<B> {
                     if let Some(data) = frame.data_ref() {
                         tap.pass(data);
                     }
+                    if frame.is_trailers() {
+                        tap.end();
+                    }
                 }
                 Some(Err(_)) => {}
                 None => tap.end(),

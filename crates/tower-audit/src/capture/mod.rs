@@ -14,10 +14,12 @@
 //! Bodies are watched as they pass, frame by frame, and never held back: the handler and the client get what
 //! they would get without this. Up to [a limit](crate::AuditLayer::body_limit) what passes is remembered.
 //!
+//! Of a header 1 KiB is kept, of all of them and of the query 8 KiB each: a client must not choose what else fits.
+//!
 //! - `length` is that of the whole body, as announced, or as far as it was read.
 //! - `truncated` says that only the beginning is there, up to the last member that was whole.
 //! - `skipped` says why a body is not there: `not_json` (its content type, or what it is), `encoded` (it has a
-//!   `content-encoding`), `too_large` (it does not fit into the 64 KiB of the column), `sent_later` (the record
+//!   `content-encoding`, and is no JSON as it is), `too_large` (it does not fit into the 64 KiB of the column), `sent_later` (the record
 //!   was written before the body was sent, as in [`Durable`](crate::Mode::Durable) mode), `not_read`
 //!   (the handler did not look at it), `not_watched` (see below).
 //!

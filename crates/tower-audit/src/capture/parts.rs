@@ -1,6 +1,9 @@
 //! What is kept of a request until it is known what is captured of it, and what becomes of that.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -8,7 +11,7 @@ use http::{
 };
 use http_body::Body;
 use serde_json::{Map, Value};
-use tower_audit_core::{Metadata, Outcome};
+use tower_audit_core::{Metadata, Outcome, Text};
 
 use super::{Tap, partial::partial};
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
 };
 
 /// What is kept of a request while it runs.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Incoming {
     /// Those that a rule may ask for.
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -32,6 +35,7 @@ pub(crate) struct Incoming {
 struct Announced {
     kind: Kind,
     length: Option<u64>,
+    has_type: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +61,13 @@ impl Announced {
                 false => Kind::Other,
             },
             length: text(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+            has_type: headers.contains_key(CONTENT_TYPE),
         }
+    }
+
+    /// Returns whether the headers say that there is a body.
+    fn is_announced(&self) -> bool {
+        self.has_type || self.length.is_some()
     }
 }
 
@@ -70,6 +80,13 @@ fn is_json(content_type: &str) -> bool {
     let suffix = subtype.rsplit_once('+').map(|(_, suffix)| suffix);
     let is_plain = kind.eq_ignore_ascii_case("application") && subtype.eq_ignore_ascii_case("json");
     is_plain || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("json"))
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its headers are not redacted yet.
+        f.debug_struct("Incoming").finish_non_exhaustive()
+    }
 }
 
 impl Incoming {
@@ -91,7 +108,8 @@ impl Incoming {
 
     /// Returns what is to watch the body, if anything is, and nobody does yet.
     pub(crate) fn watch(&self, body: &impl Body) -> Option<Arc<Tap>> {
-        let is_wanted = self.body.as_ref()?.kind == Kind::Json;
+        // An encoding that nobody undoes may be a lie.
+        let is_wanted = self.body.as_ref()?.kind != Kind::Other;
         if !is_wanted || self.tap.get().is_some() {
             return None;
         }
@@ -109,19 +127,27 @@ impl Incoming {
         match (announced.kind, self.tap.get()) {
             (Kind::Json, Some(tap)) => watched(tap, length.or(tap.length), redaction),
             (Kind::Json, None) => skipped(length, "not_watched"),
-            (Kind::Encoded, _) => skipped(length, "encoded"),
-            (Kind::Other, _) if length.is_none_or(|length| length == 0) => None,
+            (Kind::Encoded, Some(tap)) => unencoded(tap, length, redaction),
+            (Kind::Encoded, None) => skipped(length, "encoded"),
+            // A request without a body says nothing of one.
+            (Kind::Other, _) if length == Some(0) || !announced.is_announced() => None,
             (Kind::Other, _) => skipped(length, "not_json"),
         }
     }
 
     fn headers(&self, asked: &[HeaderName], redaction: &Redaction) -> Map<String, Value> {
-        let mut captured = Map::new();
+        let (mut captured, mut room) = (Map::new(), MAX_HEADERS);
         for (name, value) in self.headers.iter().filter(|(name, _)| asked.contains(name)) {
             let value = String::from_utf8_lossy(value.as_bytes());
             let Some(value) = redaction.header(name.as_str(), &value) else {
                 continue;
             };
+            // The client must not choose what else there is room for.
+            let value = Text::capped(&value, MAX_HEADER).to_string();
+            room = room.saturating_sub(value.len());
+            if room == 0 {
+                break;
+            }
             match captured.get_mut(name.as_str()) {
                 Some(Value::Array(values)) => values.push(value.into()),
                 Some(first) => *first = Value::Array(vec![first.take(), value.into()]),
@@ -156,7 +182,7 @@ impl Incoming {
             add("headers", Value::Object(headers));
         }
         if let Some(query) = query.filter(|query| recorded.has_query && !query.is_empty()) {
-            add("query", Value::Object(redaction.query(query)));
+            add("query", redacted_query(query, redaction));
         }
         if recorded.request_body.include(outcome)
             && let Some(body) = self.body(redaction)
@@ -171,6 +197,25 @@ impl Incoming {
         (!parts.is_empty()).then_some(parts)
     }
 }
+
+/// Returns the parameters of a query, as far as there is room for them: the client must not choose what else there
+/// is room for.
+fn redacted_query(query: &str, redaction: &Redaction) -> Value {
+    if query.len() <= MAX_QUERY {
+        return Value::Object(redaction.query(query));
+    }
+    // One that is cut has no value.
+    let head = query[..query.floor_char_boundary(MAX_QUERY)].rsplit_once('&');
+    let mut parameters = redaction.query(head.map_or("", |(head, _)| head));
+    let cut = format!("{} bytes in all", query.len());
+    parameters.insert("tower_audit.cut".to_owned(), cut.into());
+    Value::Object(parameters)
+}
+
+/// How many bytes are kept of a header, of all headers and of the query.
+const MAX_HEADER: usize = 1_024;
+const MAX_HEADERS: usize = 8_192;
+const MAX_QUERY: usize = 8_192;
 
 /// What is known of the body of a response.
 #[derive(Debug)]
@@ -193,7 +238,7 @@ impl Outgoing {
 
     /// Returns what is to watch the body, if it is JSON.
     pub(crate) fn watch(&mut self, limit: usize) -> Option<Arc<Tap>> {
-        if self.announced.kind == Kind::Json {
+        if self.announced.kind != Kind::Other {
             self.tap = Some(Arc::new(Tap::new(limit, self.announced.length)));
         }
         self.tap.clone()
@@ -205,10 +250,20 @@ impl Outgoing {
             (Kind::Json, Some(tap)) => watched(tap, length, redaction),
             (Kind::Json, None) if length == Some(0) => None,
             (Kind::Json, None) => skipped(length, "sent_later"),
-            (Kind::Encoded, _) => skipped(length, "encoded"),
-            (Kind::Other, _) if length.is_none_or(|length| length == 0) => None,
+            (_, _) if length == Some(0) => None,
+            (Kind::Encoded, Some(tap)) => unencoded(tap, length, redaction),
+            (Kind::Encoded, None) => skipped(length, "encoded"),
             (Kind::Other, _) => skipped(length, "not_json"),
         }
+    }
+}
+
+/// Returns a body that says that it is encoded, if it is JSON all the same.
+fn unencoded(tap: &Tap, length: Option<u64>, redaction: &Redaction) -> Option<Value> {
+    let body = watched(tap, length.or(tap.length), redaction)?;
+    match body.get("json") {
+        Some(_) => Some(body),
+        None => skipped(length, "encoded"),
     }
 }
 

@@ -243,9 +243,8 @@ impl AuditContext {
     pub(crate) fn note_call(&self, outcome: Outcome, reason: Option<Text>) {
         self.note(|notes| {
             notes.failed = Some(outcome).filter(|outcome| *outcome != Outcome::Success);
-            if reason.is_some() {
-                notes.reason = reason;
-            }
+            // What the function itself said is nearer to what happened.
+            notes.reason = notes.reason.take().or(reason);
         });
     }
 

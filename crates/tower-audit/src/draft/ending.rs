@@ -26,14 +26,17 @@ impl Ending {
         failed: Option<Outcome>,
         status: Option<u16>,
     ) -> Outcome {
+        let of_status = status.map_or(Outcome::Success, Outcome::of_status);
         match self {
             Self::Complete => {
                 // It is over, and how is known: the handler cannot take that back.
                 let said = said.filter(|said| !matches!(said, Outcome::Pending | Outcome::Unknown));
-                let of_status = status.map_or(Outcome::Success, Outcome::of_status);
                 let failed = failed.filter(|_| of_status != Outcome::Denied);
                 said.or(failed).unwrap_or(of_status)
             }
+            // What was refused stays refused, even if the client did not wait for all of the answer: it must not
+            // choose what the trail says of it.
+            Self::BodyError | Self::Dropped if of_status != Outcome::Success => of_status,
             Self::BodyError | Self::ServiceError | Self::Panic => Outcome::Failure,
             Self::Dropped => Outcome::Aborted,
         }

@@ -74,7 +74,6 @@ impl Draft {
         self.context.note_response(response.extensions());
         let facts = &self.context.slot().facts;
         let (status, headers) = (response.status(), response.headers());
-        let is_success = status.is_success() || status.is_redirection();
         let request_id = if facts.request_id.is_some() {
             None
         } else {
@@ -84,7 +83,10 @@ impl Draft {
             status,
             duration: facts.started.elapsed(),
             request_id,
-            location: headers.get(LOCATION).filter(|_| is_success).cloned(),
+            location: headers
+                .get(LOCATION)
+                .filter(|_| status.is_success())
+                .cloned(),
             body: None,
         });
     }

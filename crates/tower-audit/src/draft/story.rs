@@ -58,8 +58,7 @@ impl<'a> Story<'a> {
         let annotation = self
             .annotation()
             .filter(|_| status != Some(StatusCode::METHOD_NOT_ALLOWED));
-        let policy = self.slot.policy.clone();
-        let recorded = policy.decide(&self.subject(outcome), || self.slot.event_id());
+        let (policy, subject) = (self.slot.policy.clone(), self.subject(outcome));
         let is_recorded = match (self.notes.mark, &annotation) {
             // There is a pending row that waits for its end.
             _ if is_intended => true,
@@ -67,11 +66,13 @@ impl<'a> Story<'a> {
             _ if refused.is_some() => false,
             (Some(mark), _) => mark == Mark::Record,
             (None, Some(annotation)) => !annotation.is_skip(),
-            (None, None) => recorded.is_some(),
+            (None, None) => policy.decide(&subject, || self.slot.event_id()).is_some(),
         };
         if !is_recorded {
             return None;
         }
+        // Also of what is recorded for another reason.
+        let recorded = policy.matching(&subject);
         let reason = refused.map(|_| REFUSED).or(ending.reason());
         let event = self.event(annotation.as_deref(), outcome, reason, recorded);
         Some(if is_intended {
@@ -151,14 +152,21 @@ impl<'a> Story<'a> {
     /// Returns the path, without what its template calls a secret.
     fn path(&self) -> Cow<'a, str> {
         let (path, redaction) = (self.slot.facts.path(), &self.slot.shared.redaction);
+        let annotation = self.annotation();
+        let target = annotation
+            .as_ref()
+            .and_then(|known| known.target_param.as_ref());
+        let is_target = |name: &str| target.is_some_and(|target| target.as_str() == name);
+        let is_secret = |name: &str| redaction.is_secret(name, is_target(name));
         match self.template() {
-            Some(template)
-                if naming::has_param_like(template, |name| redaction.is_secret(name)) =>
-            {
-                naming::with_values(template, path, |name, value| {
-                    redaction.of_parameter(name, value)
-                })
+            Some(template) if naming::has_param_like(template, is_secret) => {
+                let value =
+                    |name: &str, value: &str| redaction.of_parameter(name, value, is_target(name));
+                let path = naming::with_values(template, path, value);
+                // If the path is not of its template, nobody knows where the secret is.
+                Cow::Owned(path.unwrap_or_else(|| template.to_owned()))
             }
+            _ if path.contains('=') => redaction.shown(path),
             _ => Cow::Borrowed(path),
         }
     }
@@ -188,8 +196,9 @@ impl<'a> Story<'a> {
             Some(annotation) => annotation.target_param.as_ref().map(Text::as_str),
             None => convention.target_param,
         };
+        let is_named = annotation.is_some_and(|annotation| annotation.target_param.is_some());
         let target = target.unwrap_or_else(|| {
-            let id = param.and_then(|param| self.param(self.template()?, param));
+            let id = param.and_then(|param| self.param(self.template()?, param, is_named));
             Target::new(
                 kind.unwrap_or(convention.target_kind),
                 id.unwrap_or_default(),
@@ -218,7 +227,7 @@ impl<'a> Story<'a> {
         Some(Text::from(id)).filter(|id| !id.as_str().is_empty())
     }
 
-    fn param(&self, template: &str, param: &str) -> Option<Cow<'_, str>> {
+    fn param(&self, template: &str, param: &str, is_named: bool) -> Option<Cow<'_, str>> {
         let value = naming::value(template, self.slot.facts.path(), param);
         if value.is_none() && !naming::has_param(template, param) {
             self.slot.shared.warn_of_param(template, param);
@@ -226,7 +235,7 @@ impl<'a> Story<'a> {
         let redaction = &self.slot.shared.redaction;
         let treated = value
             .as_ref()
-            .and_then(|value| redaction.of_parameter(param, value));
+            .and_then(|value| redaction.of_parameter(param, value, is_named));
         treated.map(Cow::Owned).or(value)
     }
 

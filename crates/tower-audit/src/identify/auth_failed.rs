@@ -20,7 +20,7 @@ use tower_audit_core::Text;
 /// # let _ = refuse;
 /// ```
 ///
-/// The reason of the row is then `expired_token (claimed: alice)`.
+/// The reason of the row is then `expired_token (claimed: "alice")`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthFailed {
     code: Text,
@@ -46,7 +46,7 @@ impl AuthFailed {
 
     pub(crate) fn into_reason(self) -> Text {
         match self.claimed {
-            Some(claimed) => Text::from(format!("{} (claimed: {claimed})", self.code)),
+            Some(claimed) => Text::from(format!("{} (claimed: {:?})", self.code, claimed.as_str())),
             None => self.code,
         }
     }

@@ -93,7 +93,9 @@ impl<B: Body> Body for ResponseBody<B> {
                 }
                 let sent = data.map_or(0, bytes_of);
                 *this.left = this.left.map(|left| left.saturating_sub(sent));
-                let is_end = *this.left == Some(0) || inner.is_end_stream();
+                // Trailers are the last frame (RFC 9110, section 6.5), and a server asks for no other.
+                let is_over = frame.is_trailers() || inner.is_end_stream();
+                let is_end = *this.left == Some(0) || is_over;
                 is_end.then_some(Ending::Complete)
             }
         };

@@ -44,8 +44,9 @@ where
     fn call(&mut self, mut req: Request<ReqBody>) -> Self::Future {
         if let Some(context) = req.extensions().get::<AuditContext>().cloned() {
             // A layer around this one records the request.
-            let slot = context.slot();
-            let mode = self.shared.mode(&slot.facts, &slot.plan);
+            let facts = &context.slot().facts;
+            let plan = self.shared.policy.current().plan(&facts.subject());
+            let mode = self.shared.mode(facts, &plan);
             let gate = if mode > context.mode() {
                 Gate::closed(self.take_ready(), req, admit(context, mode))
             } else {

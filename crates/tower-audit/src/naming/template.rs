@@ -18,26 +18,25 @@ pub(crate) fn value<'p>(template: &str, path: &'p str, name: &str) -> Option<Cow
         .map(|place| percent_decode_str(&path[place]).decode_utf8_lossy())
 }
 
-/// Returns the path with other values for some of its parameters.
-pub(crate) fn with_values<'p>(
+/// Returns the path with other values for some of its parameters, of which `value` gets the decoded one, or
+/// `None` if the path is not of the template.
+pub(crate) fn with_values(
     template: &str,
-    path: &'p str,
+    path: &str,
     value: impl Fn(&str, &str) -> Option<String>,
-) -> Cow<'p, str> {
+) -> Option<String> {
     let mut other = String::new();
     let mut end = 0;
-    each_param(template, path, |name, place| {
-        if let Some(value) = value(name, &path[place.clone()]) {
+    let is_whole = each_param(template, path, |name, place| {
+        let decoded = percent_decode_str(&path[place.clone()]).decode_utf8_lossy();
+        if let Some(value) = value(name, &decoded) {
             other.push_str(&path[end..place.start]);
             other.push_str(&value);
             end = place.end;
         }
     });
-    if end == 0 {
-        return Cow::Borrowed(path);
-    }
     other.push_str(&path[end..]);
-    Cow::Owned(other)
+    is_whole.then_some(other)
 }
 
 /// Returns a path of the template, with these values for its parameters.

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use http::{HeaderName, Method};
+use tower_audit_core::Outcome;
 
 use super::{
     error::PolicyError,
@@ -26,9 +27,30 @@ pub(super) fn compile(rules: Vec<Rule>) -> Result<Vec<Compiled>, PolicyError> {
                 earlier: earlier.label.clone(),
             });
         }
+        if let Effect::Record(recorded) = &rule.effect
+            && recorded.mode > Mode::Background
+            && let Some(earlier) = compiled
+                .iter()
+                .find(|earlier| is_skipped_late(earlier, &rule))
+        {
+            return Err(PolicyError::Rule {
+                rule: rule.label,
+                problem: format!(
+                    "its mode is {:?}, which is decided before the handler runs, and {} before it may still skip \
+                     the request then: let that one not look at actor, tenant, outcome or status, or put it behind",
+                    recorded.mode, earlier.label
+                ),
+            });
+        }
         compiled.push(rule);
     }
     Ok(compiled)
+}
+
+/// Returns whether the earlier rule may skip a request of the later one when it is too late for its mode.
+fn is_skipped_late(earlier: &Compiled, later: &Compiled) -> bool {
+    let is_late = earlier.effect == Effect::Skip && !earlier.when.are_known_at_arrival();
+    is_late && earlier.when.may_meet(&later.when)
 }
 
 fn one(number: usize, rule: &Rule) -> Result<Compiled, PolicyError> {
@@ -105,6 +127,13 @@ fn sample(part: f64, rule: &Rule, when: &Conditions) -> Result<Option<u32>, Stri
             rule.mode
         ));
     }
+    let outcomes = &when.outcomes;
+    if !outcomes.is_empty() && !outcomes.contains(&Outcome::Success) {
+        return Err(
+            "it has a `sample`, which is for reads that succeed, and holds for none: take it away"
+                .to_owned(),
+        );
+    }
     let methods = &when.methods;
     if !methods.is_empty() && !methods.iter().any(Method::is_safe) {
         return Err(
@@ -124,12 +153,17 @@ fn sample(part: f64, rule: &Rule, when: &Conditions) -> Result<Option<u32>, Stri
 
 fn conditions(when: &When) -> Result<Conditions, String> {
     known(&when.unknown, "when.", WHEN_KEYS)?;
+    let mut paths = each("path_prefix", &when.path_prefix, |path| prefix(path))?;
+    // Everything begins with a slash.
+    if paths.iter().any(|path| path == "/") {
+        paths.clear();
+    }
     Ok(Conditions {
         methods: each("method", &when.method, |name| method(name))?,
         routes: each("route", &when.route, |pattern| route(pattern))?,
-        paths: each("path_prefix", &when.path_prefix, |path| prefix(path))?,
+        paths,
         actors: each("actor", &when.actor, |kind| Ok(*kind))?,
-        outcomes: each("outcome", &when.outcome, |outcome| Ok(*outcome))?,
+        outcomes: each("outcome", &when.outcome, |outcome| final_outcome(*outcome))?,
         statuses: each("status", &when.status, statuses)?,
         tenants: each("tenant", &when.tenant, |tenant| Ok(tenant.clone()))?,
     })
@@ -150,54 +184,58 @@ fn each<T, U>(
 }
 
 fn method(name: &str) -> Result<Method, String> {
-    Method::from_bytes(name.to_ascii_uppercase().as_bytes())
-        .map_err(|_| format!("{name:?} is no method"))
+    let is_word = name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
+    let method = Method::from_bytes(name.to_ascii_uppercase().as_bytes());
+    method.ok().filter(|_| is_word).ok_or_else(|| {
+        format!("{name:?} is no method: write each one by itself, as in [\"POST\", \"PUT\"]")
+    })
 }
 
 fn route(pattern: &str) -> Result<Glob, String> {
+    if pattern.contains("/:") {
+        return Err(format!(
+            "{pattern:?} is no pattern of a route: a parameter is written {{id}}"
+        ));
+    }
     Glob::parse(pattern, str::to_owned)
         .map_err(|error| format!("{pattern:?} is no pattern of a route: {error}"))
 }
 
+fn final_outcome(outcome: Outcome) -> Result<Outcome, String> {
+    match outcome {
+        Outcome::Pending | Outcome::Unknown => Err(format!(
+            "no request has ended {outcome}: that is what a row says whose end nobody knows"
+        )),
+        outcome => Ok(outcome),
+    }
+}
+
 fn prefix(path: &str) -> Result<String, String> {
-    if path.starts_with('/') && !path.contains(['*', '?']) {
+    let never = |c: char| c.is_whitespace() || matches!(c, '*' | '?' | '#' | '{' | '}');
+    if path.starts_with('/') && !path.contains("//") && !path.contains(never) {
         return Ok(path.to_owned());
     }
     Err(format!(
-        "{path:?} is no beginning of a path, such as \"/health\""
+        "{path:?} is no beginning of a path, such as \"/health\": patterns and parameters stand in `route`"
     ))
 }
 
-fn statuses(status: &Status) -> Result<RangeInclusive<u16>, String> {
-    let number = |text: &str| text.parse::<u16>().ok();
-    let range = match status {
-        Status::Number(one) => Some(*one..=*one),
-        Status::Text(text) => match text.strip_suffix("xx") {
-            Some(class) => number(class).map(|class| {
-                let first = class.saturating_mul(100);
-                first..=first.saturating_add(99)
-            }),
-            None => {
-                let (from, to) = text.split_once('-').unwrap_or((text, text));
-                number(from.trim())
-                    .zip(number(to.trim()))
-                    .map(|(from, to)| from..=to)
-            }
-        },
+fn statuses(Status(text): &Status) -> Result<RangeInclusive<u16>, String> {
+    let number = |text: &str| text.trim().parse::<u16>().ok();
+    let range = match text.strip_suffix("xx") {
+        Some(class) => number(class).map(|class| {
+            let first = class.saturating_mul(100);
+            first..=first.saturating_add(99)
+        }),
+        None => {
+            let (from, to) = text.split_once('-').unwrap_or((text, text));
+            number(from).zip(number(to)).map(|(from, to)| from..=to)
+        }
     };
     let is_status = |status: &u16| (100..=999).contains(status);
     range
         .filter(|range| is_status(range.start()) && is_status(range.end()) && !range.is_empty())
-        .ok_or_else(|| format!("{status} is no status: write 404, \"4xx\" or \"500-504\""))
-}
-
-impl std::fmt::Display for Status {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Text(text) => write!(f, "{text:?}"),
-        }
-    }
+        .ok_or_else(|| format!("{text:?} is no status: write 404, \"4xx\" or \"500-504\""))
 }
 
 /// Refuses keys that nobody knows: a rule with a misspelt condition would hold for everything.

@@ -1,9 +1,12 @@
 //! The policy, and what it decides.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use http::{HeaderName, Method};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use tower_audit_core::{EventId, Outcome};
 
 use super::{
@@ -35,12 +38,37 @@ pub(super) struct CompiledPolicy {
 /// A policy as it is written.
 #[derive(Deserialize)]
 struct Written {
+    #[serde(default, deserialize_with = "numbered")]
+    rules: Option<Vec<Rule>>,
     #[serde(default)]
-    rules: Vec<Rule>,
-    #[serde(default)]
-    otherwise: Otherwise,
+    otherwise: Option<Otherwise>,
     #[serde(flatten)]
     unknown: Unknown,
+}
+
+/// Reads rules, and says in which one something cannot be read.
+fn numbered<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Rule>>, D::Error> {
+    struct Rules;
+    impl<'de> de::Visitor<'de> for Rules {
+        type Value = Option<Vec<Rule>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of rules")
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut rules = Vec::new();
+            loop {
+                let number = rules.len() + 1;
+                let rule = seq.next_element::<Rule>();
+                match rule.map_err(|error| de::Error::custom(format!("rule {number}: {error}")))? {
+                    Some(rule) => rules.push(rule),
+                    None => return Ok(Some(rules)),
+                }
+            }
+        }
+    }
+    deserializer.deserialize_seq(Rules)
 }
 
 impl TryFrom<Written> for Policy {
@@ -50,7 +78,13 @@ impl TryFrom<Written> for Policy {
         if let Some(key) = written.unknown.into_keys().next() {
             return Err(PolicyError::UnknownKey(key));
         }
-        Ok(Self::of(compile(written.rules)?, written.otherwise))
+        match (written.rules, written.otherwise) {
+            (None, Some(otherwise)) => Ok(Self::of(Vec::new(), otherwise)),
+            (rules, otherwise) => Ok(Self::of(
+                compile(rules.unwrap_or_default())?,
+                otherwise.unwrap_or_default(),
+            )),
+        }
     }
 }
 
@@ -102,19 +136,23 @@ impl Policy {
         subject: &Subject<'_>,
         id: impl FnOnce() -> EventId,
     ) -> Option<&Recorded> {
+        let recorded = self.matching(subject)?;
+        match recorded.sample {
+            Some(part) if subject.is_successful_read() => (lot(id()) < part).then_some(recorded),
+            _ => Some(recorded),
+        }
+    }
+
+    /// Returns how a request that has ended is recorded if it is, whatever is sampled.
+    pub(crate) fn matching(&self, subject: &Subject<'_>) -> Option<&Recorded> {
         let mut rules = self.compiled.rules.iter();
-        let Some(rule) = rules.find(|rule| rule.when.fit(subject) == Fit::Yes) else {
+        let Some(rule) = rules.find(|rule| rule.fit(subject) == Fit::Yes) else {
             let is_recorded = self.compiled.otherwise.records(subject) == Some(true);
             return is_recorded.then_some(&self.compiled.plain);
         };
         match &rule.effect {
             Effect::Skip => None,
-            Effect::Record(recorded) => match recorded.sample {
-                Some(part) if subject.is_successful_read() => {
-                    (lot(id()) < part).then_some(recorded)
-                }
-                _ => Some(recorded),
-            },
+            Effect::Record(recorded) => Some(recorded),
         }
     }
 
@@ -125,11 +163,11 @@ impl Policy {
             ..Plan::default()
         };
         for rule in &self.compiled.rules {
-            let fit = rule.when.fit(subject);
+            let fit = rule.fit(subject);
             match &rule.effect {
                 _ if matches!(fit, Fit::No(_)) => continue,
                 Effect::Skip => plan.is_certain = false,
-                Effect::Record(recorded) => plan.include(recorded),
+                Effect::Record(recorded) => plan.include(recorded, &subject.method),
             }
             if fit == Fit::Yes {
                 return plan;
@@ -187,10 +225,15 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    fn include(&mut self, recorded: &Recorded) {
-        self.is_certain &= recorded.sample.is_none();
+    fn include(&mut self, recorded: &Recorded, method: &Method) {
+        // Only reads are sampled.
+        self.is_certain &= recorded.sample.is_none() || !method.is_safe();
         self.mode = self.mode.max(recorded.mode);
-        self.headers.extend_from_slice(&recorded.headers);
+        for name in &recorded.headers {
+            if !self.headers.contains(name) {
+                self.headers.push(name.clone());
+            }
+        }
         self.has_request_body |= recorded.request_body != Bodies::Never;
         self.has_response_body |= recorded.response_body != Bodies::Never;
     }

@@ -1,6 +1,6 @@
 //! Which rule decided, and why the ones before it did not.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use super::{
     Policy,
@@ -15,6 +15,7 @@ use super::{
 pub struct Explanation {
     is_recorded: bool,
     rule: Option<usize>,
+    label: Option<String>,
     lines: Vec<String>,
 }
 
@@ -31,14 +32,21 @@ impl Explanation {
         self.rule
     }
 
+    /// Returns the number and the name of the rule that decided, as errors show them, or `None` if none held.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
     pub(super) fn of(policy: &Policy, subject: &Subject<'_>) -> Self {
         let mut lines = vec![subject.to_string()];
         for (index, rule) in policy.compiled.rules.iter().enumerate() {
-            let Fit::No(condition) = rule.when.fit(subject) else {
+            let Fit::No(condition) = rule.fit(subject) else {
                 lines.push(format!("  {}: yes, {}", rule.label, Does(rule, subject)));
                 return Self {
                     is_recorded: rule.effect != Effect::Skip,
                     rule: Some(index + 1),
+                    label: Some(rule.label.clone()),
                     lines,
                 };
             };
@@ -56,6 +64,7 @@ impl Explanation {
         Self {
             is_recorded,
             rule: None,
+            label: None,
             lines,
         }
     }
@@ -112,14 +121,15 @@ impl fmt::Display for Why<'_> {
                 let is = end.map(|end| end.outcome.as_str());
                 wanted(f, "outcome", &conditions.outcomes, is)
             }
+            Condition::DotSegments => {
+                let path = &subject.path;
+                write!(
+                    f,
+                    "path {path} has dot segments: it is not skipped for how it begins"
+                )
+            }
             Condition::Status => {
-                let ranges = conditions.statuses.iter();
-                let ranges: Vec<String> = ranges
-                    .map(|range| match (range.start(), range.end()) {
-                        (from, to) if from == to => from.to_string(),
-                        (from, to) => format!("{from}-{to}"),
-                    })
-                    .collect();
+                let ranges: Vec<String> = conditions.statuses.iter().map(shown).collect();
                 let is = end
                     .and_then(|end| end.status)
                     .map(|status| status.to_string());
@@ -130,6 +140,13 @@ impl fmt::Display for Why<'_> {
                 wanted(f, "tenant", &conditions.tenants, is)
             }
         }
+    }
+}
+
+fn shown(range: &RangeInclusive<u16>) -> String {
+    match (range.start(), range.end()) {
+        (from, to) if from == to => from.to_string(),
+        (from, to) => format!("{from}-{to}"),
     }
 }
 

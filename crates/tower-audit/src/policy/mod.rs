@@ -83,7 +83,8 @@
 //! # Guarantees
 //!
 //! - A policy that cannot be meant is not built: unknown keys, a rule that another one hides, conditions that
-//!   never hold, a [mode](crate::mode) that would have to be known too early. The error names the rule.
+//!   are empty, a [mode](crate::mode) that would have to be known too early. The error names the rule. (That several
+//!   rules together hide another one, it does not see.)
 //! - A request has one policy from its arrival to its end, even if
 //!   [`AuditLayer::set_policy`](crate::AuditLayer::set_policy) sets another one meanwhile.
 //!
@@ -97,6 +98,8 @@
 //!   hold, up to the first that holds for certain.
 //! - The response body of a request in `Durable` or `Strict` mode is not captured: its record is written
 //!   before the body is sent.
+//! - It does not know which route a layer *around* a router will see inside: there, a `Durable` or `Strict` rule
+//!   that names a route makes every request wait.
 //! - It does not see headers or bodies: whether a request is recorded must not depend on what a client writes.
 
 mod build;

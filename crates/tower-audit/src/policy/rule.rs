@@ -1,9 +1,12 @@
 //! A rule as it is written, in code or in a file. What it says is checked when the policy is built.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use http::Method;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny},
+};
 use tower_audit_core::{ActorKind, Outcome};
 
 use crate::mode::Mode;
@@ -57,23 +60,61 @@ pub(super) enum Then {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct When {
+    #[serde(deserialize_with = "given")]
     pub(super) method: Option<Vec<String>>,
+    #[serde(deserialize_with = "given")]
     pub(super) route: Option<Vec<String>>,
+    #[serde(deserialize_with = "given")]
     pub(super) path_prefix: Option<Vec<String>>,
+    #[serde(deserialize_with = "given")]
     pub(super) actor: Option<Vec<ActorKind>>,
+    #[serde(deserialize_with = "given")]
     pub(super) outcome: Option<Vec<Outcome>>,
+    #[serde(deserialize_with = "given")]
     pub(super) status: Option<Vec<Status>>,
+    #[serde(deserialize_with = "given")]
     pub(super) tenant: Option<Vec<String>>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
 
 /// A status or a range of them, as it is written: `404`, `"4xx"`, `"500-504"`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Status {
-    Number(u16),
-    Text(String),
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Status(pub(super) String);
+
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl de::Visitor<'_> for Written {
+            type Value = Status;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a status: 404, \"4xx\" or \"500-504\"")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Status, E> {
+                Ok(Status(number.to_string()))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Status, E> {
+                Ok(Status(number.to_string()))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Status, E> {
+                Ok(Status(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
+}
+
+/// Reads what is given. A null is not left out: a condition without a value would hold for everything.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Vec::deserialize(deserializer).map(Some)
 }
 
 impl Rule {
@@ -93,14 +134,13 @@ impl Rule {
         }
     }
 
-    /// Returns a rule that leaves out health checks that succeed: GET and HEAD of `/health`, `/healthz`,
-    /// `/livez`, `/readyz`, `/ping` and what is below them.
+    /// Returns a rule that leaves out health checks: GET and HEAD of `/health`, `/healthz`, `/livez`, `/readyz`,
+    /// `/ping` and what is below them, however they end. Put a rule for failures before it to keep those.
     pub fn skip_health_checks() -> Self {
         HEALTH
             .into_iter()
             .fold(Self::skip("health checks"), Self::path_prefix)
             .methods([Method::GET, Method::HEAD])
-            .outcomes([Outcome::Success])
     }
 
     /// Adds methods, of which the request has one.
@@ -119,7 +159,7 @@ impl Rule {
     }
 
     /// Adds a path that the path of the request is, or is below: `/health` holds for `/health` and
-    /// `/health/live`, and not for `/healthcare`.
+    /// `/health/live`, and not for `/healthcare`. A rule that skips does not hold for a path with dot segments.
     pub fn path_prefix(mut self, path: impl Into<String>) -> Self {
         let paths = self.when.path_prefix.get_or_insert_default();
         paths.push(path.into());
@@ -141,7 +181,7 @@ impl Rule {
     /// Adds a range of statuses, such as `"404"`, `"4xx"` or `"500-504"`, of which the response has one.
     pub fn status(mut self, range: impl Into<String>) -> Self {
         let statuses = self.when.status.get_or_insert_default();
-        statuses.push(Status::Text(range.into()));
+        statuses.push(Status(range.into()));
         self
     }
 

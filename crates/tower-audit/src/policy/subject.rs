@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{Method, Request};
 use tower_audit_core::{ActorKind, Outcome};
 
-use crate::route::Template;
+use crate::route::{Template, original_uri};
 
 /// What a policy decides on: a request and how it ended. For [`Policy::explain`](super::Policy::explain).
 ///
@@ -45,7 +45,8 @@ impl<'a> From<&Self> for Subject<'a> {
 
 impl<'a, B> From<&'a Request<B>> for Subject<'a> {
     fn from(req: &'a Request<B>) -> Self {
-        let subject = Self::new(req.method().clone(), req.uri().path());
+        let uri = original_uri(req.uri(), req.extensions());
+        let subject = Self::new(req.method().clone(), uri.path().to_owned());
         match Template::of(req.extensions()) {
             Some(template) => subject.route(template.as_str().to_owned()),
             None => subject,

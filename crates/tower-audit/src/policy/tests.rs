@@ -123,7 +123,7 @@ fn all_conditions_of_a_rule_must_hold() {
 }
 
 #[test]
-fn health_checks_are_skipped_unless_they_fail() {
+fn health_checks_are_skipped() {
     let policy = policy([Rule::skip_health_checks(), Rule::record("all")]);
     for path in [
         "/health",
@@ -134,10 +134,88 @@ fn health_checks_are_skipped_unless_they_fail() {
         "/health/db",
     ] {
         assert!(!is_recorded(&policy, &get(path)), "{path}");
-        assert!(is_recorded(&policy, &get(path).status(503)), "{path}");
     }
     assert!(is_recorded(&policy, &get("/healthcare")));
     assert!(is_recorded(&policy, &Subject::new(Method::POST, "/health")));
+    assert_eq!(
+        plan(&policy, Method::GET, "/healthz", None).mode,
+        Mode::Background
+    );
+}
+
+#[test]
+fn a_path_with_dot_segments_is_not_skipped_for_how_it_begins() {
+    let policy = policy([
+        Rule::skip("health").path_prefix("/healthz"),
+        Rule::record("all"),
+    ]);
+    for path in [
+        "/healthz/../payments",
+        "/healthz/%2e%2E/payments",
+        "/healthz/..%2fpayments",
+        "/healthz/..\\payments",
+        "/healthz/./x",
+    ] {
+        assert!(
+            is_recorded(&policy, &Subject::new(Method::POST, path)),
+            "{path}"
+        );
+    }
+    assert!(!is_recorded(&policy, &get("/healthz/a.b/..c")));
+    let text = policy.explain(get("/healthz/../x")).to_string();
+    assert!(text.contains("has dot segments"), "{text}");
+}
+
+#[test]
+fn a_header_that_two_rules_may_ask_for_is_kept_once() {
+    let capture = || Capture::metadata().headers(["x-a", "X-A"]);
+    let policy = policy([
+        Rule::record("failures")
+            .outcomes([Outcome::Failure])
+            .capture(capture()),
+        Rule::record("all").capture(capture()),
+    ]);
+    assert_eq!(plan(&policy, Method::GET, "/", None).headers, ["x-a"]);
+}
+
+#[test]
+fn a_mode_behind_a_rule_that_may_skip_too_late_is_refused() {
+    let built = |skip: Rule, record: Rule| {
+        Policy::builder()
+            .rule(skip)
+            .rule(record.mode(Mode::Strict))
+            .build()
+    };
+    let keys = || Rule::skip("keys").actors([ActorKind::ApiKey]);
+    let error = built(keys(), Rule::record("all")).unwrap_err().to_string();
+    assert!(
+        error.contains("rule 2 \"all\"") && error.contains("rule 1 \"keys\""),
+        "{error}"
+    );
+    assert!(
+        built(
+            keys().methods([Method::GET]),
+            Rule::record("posts").methods([Method::POST])
+        )
+        .is_ok()
+    );
+    assert!(
+        built(
+            keys().path_prefix("/a"),
+            Rule::record("b").path_prefix("/b")
+        )
+        .is_ok()
+    );
+    assert!(
+        built(
+            keys().path_prefix("/a"),
+            Rule::record("b").path_prefix("/a/b")
+        )
+        .is_err()
+    );
+    assert!(built(keys().route("/a"), Rule::record("b").route("/b")).is_ok());
+    assert!(built(keys().route("/a/*"), Rule::record("b").route("/a/b")).is_err());
+    assert!(built(Rule::skip_health_checks(), Rule::record("all")).is_ok());
 }
 
 #[test]
@@ -244,7 +322,7 @@ fn a_policy_reads_the_same_from_toml_json_and_code() {
         mode = "strict"
         capture = { headers = ["x-a"], query = true, request_body = "always", response_body = "on_failure" }
         [[rules]]
-        when = { actor = ["user"], outcome = ["denied"], status = ["4xx", 500], tenant = ["acme"] }
+        when = { actor = ["user"], outcome = ["success"], status = ["4xx", 500], tenant = ["acme"] }
         then = "record"
         sample = 0.25
         [[rules]]
@@ -257,7 +335,7 @@ fn a_policy_reads_the_same_from_toml_json_and_code() {
         {"name": "payments", "when": {"method": ["POST"], "route": ["/payments/**"], "path_prefix": ["/payments"]},
          "then": "record", "mode": "strict",
          "capture": {"headers": ["X-A"], "query": true, "request_body": "always", "response_body": "on_failure"}},
-        {"when": {"actor": ["user"], "outcome": ["denied"], "status": ["400-499", "500"], "tenant": ["acme"]}, "then": "record", "sample": 0.25},
+        {"when": {"actor": ["user"], "outcome": ["success"], "status": ["400-499", "500"], "tenant": ["acme"]}, "then": "record", "sample": 0.25},
         {"name": "rest", "then": "skip"},
     ]}));
     let capture = Capture::metadata().headers(["x-a"]).query();
@@ -270,7 +348,7 @@ fn a_policy_reads_the_same_from_toml_json_and_code() {
         .path_prefix("/payments");
     let of_users = Rule::record("")
         .actors([ActorKind::User])
-        .outcomes([Outcome::Denied]);
+        .outcomes([Outcome::Success]);
     let in_code = Policy::builder()
         .rule(payments.mode(Mode::Strict).capture(capture))
         .rule(
@@ -367,8 +445,41 @@ fn what_cannot_be_meant_is_refused_and_the_rule_is_named() {
         &[named, "no name of a header"],
     );
     refused(
+        json!({"name": "it", "when": {"outcome": ["pending"]}, "then": "record"}),
+        &[named, "no request has ended pending"],
+    );
+    refused(
         json!({"when": {"outcome": ["bad"]}, "then": "record"}),
-        &["`success`"],
+        &["rule 2: ", "`success`"],
+    );
+    refused(json!({"then": "recrod"}), &["rule 2: ", "`record`"]);
+    refused(
+        json!({"then": "skip", "when": {"method": null}}),
+        &["rule 2: ", "null"],
+    );
+    refused(
+        json!({"then": "skip", "when": {"status": [1.5]}}),
+        &["rule 2: ", "4xx"],
+    );
+    for method in ["POST|PUT", "*"] {
+        refused(
+            json!({"name": "it", "when": {"method": [method]}, "then": "skip"}),
+            &[named, "each one by itself"],
+        );
+    }
+    for path in ["/p/{id}", "/a b", "/a#b", "//"] {
+        refused(
+            json!({"name": "it", "when": {"path_prefix": [path]}, "then": "skip"}),
+            &[named, "beginning of a path"],
+        );
+    }
+    refused(
+        json!({"name": "it", "when": {"route": ["/p/:id"]}, "then": "skip"}),
+        &[named, "{id}"],
+    );
+    refused(
+        json!({"name": "it", "when": {"outcome": ["failure"]}, "then": "record", "sample": 0.5}),
+        &[named, "holds for none"],
     );
     refused(
         json!({"then": "skip", "when": {"method": ["PATCH"], "status": ["5xx"]}}),
@@ -386,6 +497,10 @@ fn a_policy_without_rules_or_with_other_keys_is_refused() {
             .contains("no rules")
     );
     assert!(parsed(json!({})).unwrap_err().contains("no rules"));
+    assert_eq!(
+        parsed(json!({"otherwise": "record"})),
+        Ok(Policy::everything())
+    );
     let unknown = json!({"rule": [{"then": "skip"}], "rules": [{"then": "skip"}]});
     assert!(parsed(unknown).unwrap_err().contains("`rule`"));
     assert!(
@@ -407,6 +522,7 @@ fn a_rule_that_another_one_hides_is_refused_and_one_that_it_does_not_is_not() {
     assert!(hidden(a().route("/a/**"), b().route("/a/{id}")));
     assert!(hidden(a().path_prefix("/a"), b().path_prefix("/a/b")));
     assert!(hidden(a().status("4xx"), b().status("404")));
+    assert!(hidden(a().path_prefix("/"), b()));
     assert!(hidden(
         a().methods([Method::GET, Method::PUT]),
         b().methods([Method::PUT]).tenant("x")

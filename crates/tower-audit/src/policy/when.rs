@@ -17,6 +17,31 @@ pub(super) struct Compiled {
     pub(super) effect: Effect,
 }
 
+impl Compiled {
+    /// Returns whether the rule holds of a request.
+    ///
+    /// A path with dot segments may be another one to whoever stands behind this service: it is not skipped for
+    /// how it begins.
+    pub(super) fn fit(&self, subject: &Subject<'_>) -> Fit {
+        let fit = self.when.fit(subject);
+        let skips_by_path = self.effect == Effect::Skip && !self.when.paths.is_empty();
+        if skips_by_path && !matches!(fit, Fit::No(_)) && has_dot_segments(&subject.path) {
+            return Fit::No(Condition::DotSegments);
+        }
+        fit
+    }
+}
+
+/// Returns whether the path has a segment that goes nowhere or up (RFC 3986, section 5.2.4), perhaps encoded, or
+/// with the other slash, which some take for one.
+fn has_dot_segments(path: &str) -> bool {
+    path.contains(['.', '%', '\\']) && {
+        let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+        path.split(['/', '\\'])
+            .any(|segment| matches!(segment, "." | ".."))
+    }
+}
+
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -64,6 +89,7 @@ pub(super) enum Condition {
     Method,
     Route,
     Path,
+    DotSegments,
     Actor,
     Outcome,
     Status,
@@ -117,6 +143,20 @@ impl Conditions {
         holds(&self.paths, Some(path), |prefix, path| {
             is_below(path, prefix)
         })
+    }
+
+    /// Returns whether there may be a request of which both hold.
+    pub(super) fn may_meet(&self, other: &Self) -> bool {
+        fn apart<T>(ones: &[T], others: &[T], meet: impl Fn(&T, &T) -> bool) -> bool {
+            let any = |one| others.iter().any(|other| meet(one, other));
+            !ones.is_empty() && !others.is_empty() && !ones.iter().any(any)
+        }
+        let is_apart = apart(&self.methods, &other.methods, PartialEq::eq)
+            || apart(&self.routes, &other.routes, Glob::may_meet)
+            || apart(&self.paths, &other.paths, |one, other| {
+                is_below(one, other) || is_below(other, one)
+            });
+        !is_apart
     }
 
     /// Returns whether it is known before the handler runs whether the rule holds.

@@ -14,7 +14,7 @@ pub enum Treatment {
     /// `[redacted]` stands in its place.
     Mask,
     /// Its keyed hash stands in its place: it tells which values are the same, not what they are. See
-    /// [`HmacKey::hash`]. Of an object or an array that of its JSON, with sorted keys.
+    /// [`HmacKey::hash`]. Of anything but text it is that of its JSON, with sorted keys.
     Hmac,
 }
 
@@ -41,17 +41,42 @@ impl Redaction {
 
     /// Returns what becomes of the value of this name, if anything.
     pub(super) fn of_name(&self, name: &str) -> Option<Treatment> {
-        let normal = names::normal(name);
-        match self.rules.names.get(&normal) {
-            Some(treatment) => *treatment,
-            None => names::is_secret(&normal).then_some(Treatment::Mask),
-        }
+        self.of_name_like(name, names::is_secret)
+    }
+
+    /// Returns what becomes of the value of this name in prose, if anything.
+    pub(super) fn of_name_in_prose(&self, name: &str) -> Option<Treatment> {
+        self.of_name_like(name, names::is_long_secret)
+    }
+
+    /// Returns what becomes of the value of this path parameter, if anything. One that is a target says which
+    /// resource it is, and only what was asked for is redacted.
+    pub(super) fn of_parameter_name(&self, name: &str, is_target: bool) -> Option<Treatment> {
+        self.of_name_like(name, |normal| {
+            !is_target && names::is_secret_parameter(normal)
+        })
+    }
+
+    fn of_name_like(&self, name: &str, is_secret: impl Fn(&str) -> bool) -> Option<Treatment> {
+        let of = |normal: &str| match self.rules.names.get(normal) {
+            Some(treatment) => Some(*treatment),
+            None => is_secret(normal).then_some(Some(Treatment::Mask)),
+        };
+        let by_word = || {
+            let word = names::last_word(name).filter(|word| names::is_secret_word(word))?;
+            is_secret(&word).then_some(Some(Treatment::Mask))
+        };
+        let whole = of(&names::normal(name));
+        let found = whole.or_else(|| of(&names::last_part(name)?));
+        found.or_else(by_word).flatten()
     }
 
     /// Returns what becomes of the value of this query parameter, if anything.
     pub(super) fn of_query(&self, name: &str) -> Option<Treatment> {
-        let special = self.rules.queries.get(&names::normal(name));
-        special.copied().or_else(|| self.of_name(name))
+        let of = |normal: &str| self.rules.queries.get(normal).copied();
+        let special = of(&names::normal(name));
+        let special = special.or_else(|| of(&names::last_part(name)?));
+        special.or_else(|| self.of_name(name))
     }
 
     /// Returns what stands in the place of a value, or `None` if nothing does.
@@ -80,7 +105,8 @@ pub struct RedactionBuilder {
 
 impl RedactionBuilder {
     /// Adds a name: of a key in a body at any depth, of a query parameter, of a header, of a path parameter.
-    /// Case and punctuation do not matter. It goes before what is redacted by default.
+    /// Case and punctuation do not matter. It goes before what is redacted by default, and what is said last
+    /// counts. A pointer goes before a name.
     pub fn name(mut self, name: impl Into<String>, treatment: Treatment) -> Self {
         self.names.push((name.into(), Some(treatment)));
         self
@@ -140,7 +166,8 @@ impl RedactionBuilder {
         for (pattern, treatment) in self.pointers {
             let glob = Glob::parse(&pattern, unescape);
             let glob = glob.map_err(|error| RedactionError::NoPointer(pattern, error.to_string()));
-            rules.pointers.push((glob?, treatment));
+            // As for names, what was said last counts.
+            rules.pointers.insert(0, (glob?, treatment));
         }
         Ok(Redaction {
             rules: Arc::new(rules),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::{Redaction, Treatment, redaction::MASK};
@@ -9,7 +10,12 @@ use super::{Redaction, Treatment, redaction::MASK};
 impl Redaction {
     /// Redacts a body.
     pub(crate) fn json(&self, value: &mut Value) {
-        self.walk(value, &mut Vec::new(), 0);
+        self.walk(value, Some(&mut Vec::new()), 0);
+    }
+
+    /// Redacts the text of an error or a path.
+    pub(crate) fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.any_text(text, 0)
     }
 
     /// Returns the value of a header, if anything may be stored of it.
@@ -43,20 +49,21 @@ impl Redaction {
     }
 
     /// Returns whether the value of a path parameter of this name may not be stored.
-    pub(crate) fn is_secret(&self, name: &str) -> bool {
-        self.of_name(name).is_some()
+    pub(crate) fn is_secret(&self, name: &str, is_target: bool) -> bool {
+        self.of_parameter_name(name, is_target).is_some()
     }
 
     /// Returns what stands in the place of a path parameter, if it may not be stored.
-    pub(crate) fn of_parameter(&self, name: &str, value: &str) -> Option<String> {
-        let treatment = self.of_name(name)?;
+    pub(crate) fn of_parameter(&self, name: &str, value: &str, is_target: bool) -> Option<String> {
+        let treatment = self.of_parameter_name(name, is_target)?;
         Some(
             self.treat(treatment, value)
                 .unwrap_or_else(|| MASK.to_owned()),
         )
     }
 
-    fn walk(&self, value: &mut Value, path: &mut Vec<String>, depth: usize) {
+    /// Redacts a value. `path` is where it is in the body, or `None` in a text, where pointers mean nothing.
+    fn walk(&self, value: &mut Value, mut path: Path<'_>, depth: usize) {
         if depth > MAX_DEPTH {
             *value = Value::from(MASK);
             return;
@@ -66,11 +73,9 @@ impl Redaction {
             Value::Array(items) => {
                 let mut index = 0;
                 items.retain_mut(|item| {
-                    path.push(index.to_string());
+                    let place = path.as_deref().map(|_| index.to_string());
                     index += 1;
-                    let is_kept = self.member(None, item, path, depth);
-                    path.pop();
-                    is_kept
+                    self.member(place, None, item, path.as_deref_mut(), depth)
                 });
             }
             Value::String(text) => {
@@ -82,46 +87,73 @@ impl Redaction {
         }
     }
 
-    fn members(&self, members: &mut Map<String, Value>, path: &mut Vec<String>, depth: usize) {
+    fn members(&self, members: &mut Map<String, Value>, mut path: Path<'_>, depth: usize) {
+        let named = self.named_value(members);
         for (name, mut value) in std::mem::take(members) {
-            path.push(name);
-            let is_kept = self.member(path.last().cloned().as_deref(), &mut value, path, depth);
-            let name = path.pop().unwrap_or_default();
-            if is_kept {
+            let treatment = named.filter(|_| is_value(&name));
+            let treatment = treatment.or_else(|| self.of_name(&name));
+            let place = path.as_deref().map(|_| name.clone());
+            if self.member(place, treatment, &mut value, path.as_deref_mut(), depth) {
                 // A key may be a secret itself, as in `{"token=abc": 1}`.
                 members.insert(self.text(&name).into_owned(), value);
             }
         }
     }
 
-    /// Redacts the value at a path, and returns whether anything is left of it.
+    /// Returns what becomes of the `value` of these members, if another one of them says that it is a secret: a
+    /// patch (RFC 6902), or a list of names and values.
+    fn named_value(&self, members: &Map<String, Value>) -> Option<Treatment> {
+        if !members.keys().any(|name| is_value(name)) {
+            return None;
+        }
+        let names = members
+            .iter()
+            .filter(|(name, _)| NAMES.contains(&name.as_str()));
+        names
+            .filter_map(|(_, name)| self.of_name(name.as_str()?))
+            .next()
+    }
+
+    /// Redacts the value at a place, and returns whether anything is left of it.
     fn member(
         &self,
-        name: Option<&str>,
+        place: Option<String>,
+        treatment: Option<Treatment>,
         value: &mut Value,
-        path: &mut Vec<String>,
+        mut path: Path<'_>,
         depth: usize,
     ) -> bool {
-        let treatment = self.at(path).or_else(|| self.of_name(name?));
-        let Some(treatment) = treatment else {
-            self.walk(value, path, depth + 1);
-            return true;
+        if let (Some(path), Some(place)) = (path.as_deref_mut(), place) {
+            path.push(place);
+        }
+        let treatment = path.as_deref().and_then(|path| self.at(path)).or(treatment);
+        let is_left = match treatment {
+            Some(treatment) => self.replace(value, treatment),
+            None => {
+                self.walk(value, path.as_deref_mut(), depth + 1);
+                true
+            }
         };
+        if let Some(path) = path {
+            path.pop();
+        }
+        is_left
+    }
+
+    /// Redacts a value, and returns whether anything is left of it.
+    fn replace(&self, value: &mut Value, treatment: Treatment) -> bool {
         // What is not there is no secret, and that it is not there may be worth knowing.
         if value.is_null() && treatment != Treatment::Drop {
             return true;
         }
         let text = match &*value {
-            Value::String(text) => Cow::Borrowed(text.as_str()),
-            other => Cow::Owned(other.to_string()),
+            Value::String(text) => text.clone(),
+            other => sorted(other).to_string(),
         };
-        match self.treat(treatment, &text) {
-            Some(treated) => {
-                *value = Value::String(treated);
-                true
-            }
-            None => false,
-        }
+        let treated = self.treat(treatment, &text);
+        let is_left = treated.is_some();
+        *value = treated.map_or(Value::Null, Value::String);
+        is_left
     }
 
     /// Returns what becomes of the value at this place, if anything.
@@ -135,17 +167,84 @@ impl Redaction {
         found.map(|(_, treatment)| *treatment)
     }
 
-    /// Redacts text, which may itself be JSON.
+    /// Redacts text, which may itself be JSON, or percent-encoded.
     fn any_text<'a>(&self, text: &'a str, depth: usize) -> Cow<'a, str> {
-        let is_json = text.trim_start().starts_with(['{', '[']);
-        if is_json && let Ok(mut inner) = serde_json::from_str::<Value>(text) {
-            // The pointers are those of the body, not of a text in it.
-            self.walk(&mut inner, &mut Vec::new(), depth + 1);
-            return Cow::Owned(inner.to_string());
+        let mut redacted = self.plain_text(text, depth);
+        for _ in 0..MAX_DECODED {
+            if !redacted.contains('%') {
+                break;
+            }
+            let decoded = percent_decode_str(&redacted).decode_utf8_lossy();
+            if decoded == redacted {
+                break;
+            }
+            if let Cow::Owned(found) = self.plain_text(&decoded, depth) {
+                redacted = Cow::Owned(found);
+                continue;
+            }
+            // Nothing yet: it may be encoded once more.
+            let again = percent_decode_str(&decoded).decode_utf8_lossy();
+            match self.plain_text(&again, depth) {
+                Cow::Owned(found) => redacted = Cow::Owned(found),
+                Cow::Borrowed(_) => break,
+            }
         }
-        self.text(text)
+        redacted
+    }
+
+    fn plain_text<'a>(&self, text: &'a str, depth: usize) -> Cow<'a, str> {
+        let is_object = text.trim_start().starts_with(['{', '[']);
+        if !is_object && !text.trim_start().starts_with('"') {
+            return self.text(text);
+        }
+        match serde_json::from_str::<Value>(text) {
+            Ok(inner) => {
+                let mut redacted = inner.clone();
+                self.walk(&mut redacted, None, depth + 1);
+                if redacted == inner {
+                    Cow::Borrowed(text)
+                } else {
+                    Cow::Owned(redacted.to_string())
+                }
+            }
+            // A name may be written in escapes, which only a parser reads.
+            Err(_) if is_object && text.contains("\\u") => Cow::Owned(MASK.to_owned()),
+            Err(_) => self.text(text),
+        }
     }
 }
+
+/// Where a value is in a body.
+type Path<'a> = Option<&'a mut Vec<String>>;
+
+/// Returns whether this is the key of a value whose name stands beside it.
+fn is_value(name: &str) -> bool {
+    matches!(name, "value" | "val" | "newValue" | "new_value")
+}
+
+/// Returns the value with its keys in order, whatever order the map keeps.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut entries: Vec<(&String, &Value)> = members.iter().collect();
+            entries.sort_unstable_by_key(|(name, _)| *name);
+            let entries = entries.into_iter();
+            Value::Object(
+                entries
+                    .map(|(name, value)| (name.clone(), sorted(value)))
+                    .collect(),
+            )
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The keys of names whose value stands beside them.
+const NAMES: [&str; 5] = ["name", "key", "path", "field", "header"];
+
+/// How many layers of encoding with something to redact in them are taken off, two at a time.
+const MAX_DECODED: usize = 4;
 
 /// What is deeper would be cut by the limits of a row anyway.
 const MAX_DEPTH: usize = 64;

@@ -58,6 +58,19 @@ async fn borrow<'a>(id: &'a str, mut other: Cow<'_, str>) -> Option<&'a str> {
     Some(first)
 }
 
+mod names {
+    pub const ARCHIVE: &str = "project.archive";
+}
+
+#[audited(action = names::ARCHIVE, target = "project:{id}")]
+async fn constant(id: u64) -> u32 { id as u32 }
+
+trait Blanket {
+    fn failure(&self) {}
+}
+
+impl<T> Blanket for T {}
+
 trait Does {
     async fn it(&self) -> Result<(), String>;
 }
@@ -85,6 +98,8 @@ impl User {
 fn is_send<T: Send>(_: T) {}
 
 fn main() {
+    is_send(constant(1));
+    1.failure();
     is_send(nothing());
     is_send(kind());
     is_send(text());
