@@ -395,6 +395,22 @@ async fn a_body_of_unknown_length_that_is_no_json_is_not_captured_and_it_is_said
 }
 
 #[tokio::test]
+async fn a_body_of_unknown_length_that_was_read_to_its_end_is_whole() {
+    let trail = capturing(all());
+    let server = Server::start(app().layer(trail.layer.clone())).await;
+    let mut client = server.client().await;
+    client
+        .send(
+            "POST /echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             transfer-encoding: chunked\r\n\r\n2\r\n[1\r\n1\r\n]\r\n0\r\n\r\n",
+        )
+        .await;
+    client.rest().await;
+    let captured = captured(&trail.only_event().await);
+    assert_eq!(captured["request_body"], json!({"length": 3, "json": [1]}));
+}
+
+#[tokio::test]
 async fn a_body_of_many_small_parts_takes_no_more_room_in_the_queue() {
     let trail = capturing(all());
     let body = json!(vec![json!({"": 0}); 2_000]).to_string();

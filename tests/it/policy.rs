@@ -242,3 +242,36 @@ async fn a_nested_request_is_explained_as_it_is_decided() {
     assert!(text.ends_with("rule 1 \"it\": yes, skipped"), "{text}");
     trail.assert_empty().await;
 }
+
+#[tokio::test]
+async fn an_unaudited_route_in_the_table_is_left_out_whatever_mode_a_rule_has() {
+    let trail = under([Rule::record("strict").mode(Mode::Strict)])
+        .with(|layer| layer.route(http::Method::POST, "/b", unaudited()));
+    let store = trail.store.clone();
+    let seen = async move || store.events().len().to_string();
+    let app = Router::new().route("/b", post(seen));
+    let server = Server::start(app.layer(trail.layer.clone())).await;
+    let answer = server.client().await.call("POST", "/b", &[], "").await;
+    assert_eq!(answer.body, b"0");
+    trail.assert_empty().await;
+}
+
+#[tokio::test]
+async fn only_what_the_rule_asks_for_that_holds_is_captured() {
+    let headers = |name: &'static str| Capture::metadata().headers([name]);
+    let trail = under([
+        Rule::record("failures")
+            .outcomes([Outcome::Failure])
+            .capture(headers("x-a")),
+        Rule::record("rest").capture(headers("x-b")),
+    ]);
+    let app = Router::new().route("/", post(async || {}));
+    let server = Server::start(app.layer(trail.layer.clone())).await;
+    let lines = ["x-a: 1", "x-b: 2"];
+    server.client().await.call("POST", "/", &lines, "").await;
+    let event = trail.only_event().await;
+    assert_eq!(
+        event.captured().unwrap().as_json(),
+        r#"{"headers":{"x-b":"2"}}"#
+    );
+}

@@ -78,7 +78,7 @@
 //! | `POST` where no route matched | `http.post` | unknown |
 //!
 //! What is not known is the empty string, and never guessed: the `path` column has the path as it
-//! came.
+//! came, but for [secrets](privacy).
 //!
 //! # Features
 //!

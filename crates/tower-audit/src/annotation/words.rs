@@ -28,7 +28,7 @@ pub fn audited(action: impl Into<Action>) -> Annotation {
 }
 
 /// Returns an annotation that keeps a route out of the trail, whatever happens on it. Around a handler
-/// it comes too late where the [mode](crate::mode) of the layer is `Strict`; in the table of the layer it
+/// it comes too late where the [mode](crate::mode) of the layer, or of a rule, is `Strict`; in the table of the layer it
 /// does not.
 #[must_use]
 pub fn unaudited() -> Annotation {

@@ -45,13 +45,17 @@
 //!   that compresses.
 //! - It does not capture what a handler did not read.
 
+mod announced;
 mod body;
+mod incoming;
+mod outgoing;
 mod partial;
-mod parts;
+mod seen;
 mod tap;
 
 #[cfg(feature = "axum")]
 pub(crate) use body::watch_axum;
 pub use body::{WatchBody, WatchBodyService, Watched};
-pub(crate) use parts::{Incoming, Outgoing};
+pub(crate) use incoming::Incoming;
+pub(crate) use outgoing::Outgoing;
 pub(crate) use tap::Tap;

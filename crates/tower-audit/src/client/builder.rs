@@ -55,7 +55,7 @@ impl TrustedProxiesBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`TrustedProxiesError`] if a network is none or is the whole internet, if nobody is trusted, or
+    /// Returns [`TrustedProxiesError`] if a network is none or has clients in it, if nobody is trusted, or
     /// if hops are counted that the header does not have.
     pub fn build(self) -> Result<TrustedProxies, TrustedProxiesError> {
         let networks: Vec<IpNet> = self
@@ -89,7 +89,11 @@ fn network(text: String) -> Result<IpNet, TrustedProxiesError> {
         return Err(TrustedProxiesError::NoNetwork(text));
     };
     let parsed = canonical(parsed.trunc());
-    if parsed.prefix_len() == 0 {
+    let shortest = match parsed {
+        IpNet::V4(_) => SHORTEST_V4,
+        IpNet::V6(_) => SHORTEST_V6,
+    };
+    if parsed.prefix_len() < shortest {
         return Err(TrustedProxiesError::Everybody(text));
     }
     Ok(parsed)
@@ -116,7 +120,7 @@ pub enum TrustedProxiesError {
         "{0:?} is no network: write an address, or a network such as \"10.0.0.0/8\" or \"2001:db8::/32\""
     )]
     NoNetwork(String),
-    /// The network is the whole internet.
+    /// The network is so large that clients are in it: shorter than `/8` of IPv4 or `/7` of IPv6.
     #[error(
         "{0:?} trusts everybody, so every client could write its own address: name the networks of your \
          proxies, or use `hops` if only their number is known"
@@ -137,6 +141,10 @@ pub enum TrustedProxiesError {
     )]
     NotAList(ClientHeader),
 }
+
+/// The largest private networks: 10.0.0.0/8 and fc00::/7.
+const SHORTEST_V4: u8 = 8;
+const SHORTEST_V6: u8 = 7;
 
 const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 const PRIVATE: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];

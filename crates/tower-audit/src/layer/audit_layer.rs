@@ -164,7 +164,8 @@ impl AuditLayer {
     }
 
     /// Sets how many bytes of each body are kept, where a rule asks for it. Defaults to 16 KiB. A request whose
-    /// bodies may be captured holds twice that much memory at most while it runs.
+    /// bodies may be captured holds that much memory for each while it runs, or twice that where they come in many
+    /// pieces.
     ///
     /// # Panics
     ///

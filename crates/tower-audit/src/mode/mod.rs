@@ -7,8 +7,8 @@
 //! | if that cannot be | the queue, see [`Overflow`](tower_audit_core::Overflow) | 503, the handler does not run | 503, the handler does not run |
 //! | cost to the request | about a microsecond | one group commit | two group commits |
 //!
-//! A mode is set for a route by its annotation, or for all requests by
-//! [`AuditLayer::mode`](crate::AuditLayer::mode); the stricter one wins.
+//! A mode is set for a route by its annotation, by a rule of the [policy](crate::policy), or for all requests by
+//! [`AuditLayer::mode`](crate::AuditLayer::mode); the strictest one wins.
 //!
 //! ```
 //! use axum::{Router, handler::Handler, routing::{delete, post}};
@@ -51,8 +51,8 @@
 //! - In `Strict` mode it is too late for the handler to [skip](crate::AuditContext::skip) the request,
 //!   and for an [`unaudited`](crate::unaudited) around it where the mode is that of the layer: put such a
 //!   route into the table of the layer.
-//! - A pending row says what was known when it was written. By the mode or the table of the layer that is
-//!   before anything inside has run: who the caller is must then be known outside
+//! - A pending row says what was known when it was written. By the mode or the table of the layer, or by a rule,
+//!   that is before anything inside has run: who the caller is must then be known outside
 //!   ([`AuditLayer::actor`](crate::AuditLayer::actor)). By an annotation around the handler it is after the
 //!   auth layer.
 //! - A request that is refused because it cannot be recorded leaves no row, but for one whose pending row

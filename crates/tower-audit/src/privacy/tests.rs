@@ -246,6 +246,12 @@ fn a_pointer_is_one_into_the_body_and_not_into_a_text_in_it() {
 }
 
 #[test]
+fn a_secret_in_a_key_is_masked() {
+    let redacted = body(&Redaction::default(), json!({"https://bob:pw@x": 1}));
+    assert_eq!(redacted, json!({"https://[redacted]@x": 1}));
+}
+
+#[test]
 fn text_without_secrets_stays_to_the_letter() {
     for text in [
         "{\"b\":  1e5, \"a\": 12345678901234567890123}",

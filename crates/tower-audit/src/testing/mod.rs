@@ -60,6 +60,8 @@
 //!
 //! - The routes of an axum router cannot be listed: what stands neither in the document nor in the test is not
 //!   checked.
+//! - A row says that a route was called, also if the call was refused: [`CoverageReport::calls`] says what each
+//!   answered, and with [`Coverage::expect_success`] a refusal is a problem.
 //! - Handlers run, with parameters and bodies that mean nothing: give the app a database that may be broken.
 
 mod coverage;
