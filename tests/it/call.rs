@@ -394,3 +394,25 @@ async fn decide() -> Result<(), Undecided> {
 async fn an_error_is_final_whatever_it_says() {
     assert_eq!(job(decide()).await[0].outcome(), Outcome::Failure);
 }
+
+#[audited(action = "project.open")]
+async fn forbidden() -> Result<(), StatusCode> {
+    Err(StatusCode::FORBIDDEN)
+}
+
+#[tokio::test]
+async fn an_error_behind_a_status_that_denies_is_denied() {
+    let trail = Trail::new();
+    call(
+        &trail,
+        Router::new().route("/", post(forbidden)),
+        "POST",
+        "/",
+    )
+    .await;
+    let event = trail.only_event().await;
+    assert_eq!(
+        (event.outcome(), event.reason()),
+        (Outcome::Denied, Some("403 Forbidden"))
+    );
+}
