@@ -7,7 +7,8 @@ use tower_audit_core::Outcome;
 
 use super::{
     error::PolicyError,
-    rule::{Capture, Rule, Status, Then, Unknown, When},
+    rule::{Capture, Rule, Then, Unknown, When},
+    status::Status,
     when::{Compiled, Conditions, Effect, Recorded},
 };
 use crate::{glob::Glob, mode::Mode};

@@ -107,6 +107,7 @@ mod decide;
 mod error;
 mod explain;
 mod rule;
+mod status;
 mod subject;
 mod when;
 

@@ -1,14 +1,12 @@
 //! A rule as it is written, in code or in a file. What it says is checked when the policy is built.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use http::Method;
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, IgnoredAny},
-};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use tower_audit_core::{ActorKind, Outcome};
 
+use super::status::Status;
 use crate::mode::Mode;
 
 /// One rule of a [`Policy`](super::Policy): when it holds, and what happens then.
@@ -76,36 +74,6 @@ pub(super) struct When {
     pub(super) tenant: Option<Vec<String>>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
-}
-
-/// A status or a range of them, as it is written: `404`, `"4xx"`, `"500-504"`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Status(pub(super) String);
-
-impl<'de> Deserialize<'de> for Status {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Written;
-        impl de::Visitor<'_> for Written {
-            type Value = Status;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a status: 404, \"4xx\" or \"500-504\"")
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Status, E> {
-                Ok(Status(number.to_string()))
-            }
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Status, E> {
-                Ok(Status(number.to_string()))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Status, E> {
-                Ok(Status(text.to_owned()))
-            }
-        }
-        deserializer.deserialize_any(Written)
-    }
 }
 
 /// Reads what is given. A null is not left out: a condition without a value would hold for everything.

@@ -66,8 +66,10 @@
 
 mod coverage;
 mod openapi;
+mod report;
 mod trail;
 
-pub use coverage::{Coverage, CoverageReport};
+pub use coverage::Coverage;
 pub use openapi::OpenApiError;
+pub use report::CoverageReport;
 pub use trail::{Audited, Events, Trail};
