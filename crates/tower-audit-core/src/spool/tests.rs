@@ -183,6 +183,16 @@ fn of_a_segment_cut_at_any_byte_every_whole_record_is_taken_over_and_none_counts
 }
 
 #[test]
+fn the_torn_tail_of_a_segment_is_cut_off_the_file() {
+    let (root, whole) = (TempDir::new().unwrap(), segment(&["first", "second"]));
+    crashed(root.path(), "open", &whole[..whole.len() - 1]);
+    let mut files = spool(root.path());
+    files.adopt().1.unwrap();
+    let taken = files.take_oldest().unwrap();
+    assert_eq!(fs::read(taken.path()).unwrap(), segment(&["first"]));
+}
+
+#[test]
 fn a_damaged_segment_gives_its_good_records_and_is_kept_in_quarantine() {
     let mut content = segment(&["first", "second", "third"]);
     let at = content.len() - 7;
@@ -335,6 +345,18 @@ fn what_is_spooled_survives_a_machine_that_loses_all_that_was_not_synced() {
     let mut content = fs::read(written.find(is_segment).unwrap()).unwrap();
     content.truncate(usize::try_from(synced.load(std::sync::atomic::Ordering::SeqCst)).unwrap());
     assert_eq!(read_segment(&content).unwrap().records.len(), 3);
+}
+
+#[test]
+fn what_stands_behind_the_last_confirmed_byte_is_never_read() {
+    let root = TempDir::new().unwrap();
+    let mut files = spool(root.path());
+    append(&mut files, &["a"]);
+    let taken = files.take_oldest().unwrap();
+    // As of a write that failed, and could not be taken back.
+    let content = [fs::read(taken.path()).unwrap(), encoded(&["b"])].concat();
+    fs::write(taken.path(), content).unwrap();
+    assert_eq!(read(&taken), ["a"]);
 }
 
 #[test]
