@@ -351,6 +351,17 @@ async fn a_session_in_a_path_is_masked() {
         trail.only_event().await.path(),
         Some("/app;jsessionid=[redacted]")
     );
+    let trail = Trail::new();
+    let app = Router::new().route("/projects/{id}", post(async || {}));
+    let server = Server::start(app.layer(trail.layer.clone())).await;
+    server
+        .client()
+        .await
+        .call("POST", "/projects/7;jsessionid=ABC", &[], "")
+        .await;
+    let event = trail.only_event().await;
+    assert_eq!(event.path(), Some("/projects/7;jsessionid=[redacted]"));
+    assert_eq!(event.target().id(), "7;jsessionid=[redacted]");
 }
 
 #[tokio::test]
@@ -366,7 +377,7 @@ async fn what_a_client_sends_beside_a_body_takes_no_room_from_it() {
     );
     let header = captured["headers"]["x-plan"].as_str().unwrap();
     assert!(
-        header.len() == 1_024 && header.ends_with("[cut, 20000 bytes]"),
+        header.len() <= 1_024 && header.ends_with("h…[cut, 20000 bytes]"),
         "{header}"
     );
 }

@@ -720,3 +720,23 @@ async fn a_body_with_trailers_is_complete() {
         (Outcome::Success, Some(200), None)
     );
 }
+
+#[tokio::test]
+async fn what_a_handler_called_denied_stays_denied_if_the_client_does_not_wait() {
+    let trail = Trail::new();
+    let handler = async |audit: AuditContext| {
+        audit.outcome(Outcome::Denied);
+        endless()
+    };
+    let server = Server::start(
+        Router::new()
+            .route("/", get(handler))
+            .layer(trail.layer.clone()),
+    )
+    .await;
+    let mut client = server.client().await;
+    client.request("GET", "/", &[], "").await;
+    client.read_until("first").await;
+    drop(client);
+    assert_eq!(trail.only_event().await.outcome(), Outcome::Denied);
+}

@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
 use serde_json::{Map, Value};
-use tower_audit_core::{Metadata, Outcome, Text};
+use tower_audit_core::{Metadata, Outcome};
 
 use super::{
     Outgoing, Tap,
@@ -88,16 +88,20 @@ impl Incoming {
     fn headers(&self, asked: &[HeaderName], redaction: &Redaction) -> Map<String, Value> {
         let (mut captured, mut room) = (Map::new(), MAX_HEADERS);
         for (name, value) in self.headers.iter().filter(|(name, _)| asked.contains(name)) {
-            let value = String::from_utf8_lossy(value.as_bytes());
+            // Of what is not kept, not more is looked at than tells what the rest is.
+            let length = value.len();
+            let value = &value.as_bytes()[..length.min(4 * MAX_HEADER)];
+            let value = String::from_utf8_lossy(value);
             let Some(value) = redaction.header(name.as_str(), &value) else {
                 continue;
             };
             // The client must not choose what else there is room for.
-            let value = Text::capped(&value, MAX_HEADER).to_string();
-            room = room.saturating_sub(value.len());
-            if room == 0 {
+            let value = cut(value, length);
+            if value.len() > room {
+                captured.insert("tower_audit.cut".to_owned(), true.into());
                 break;
             }
+            room -= value.len();
             match captured.get_mut(name.as_str()) {
                 Some(Value::Array(values)) => values.push(value.into()),
                 Some(first) => *first = Value::Array(vec![first.take(), value.into()]),
@@ -146,6 +150,16 @@ impl Incoming {
         }
         (!parts.is_empty()).then_some(parts)
     }
+}
+
+/// Returns the value of a header of that length, cut to what is kept.
+fn cut(value: String, length: usize) -> String {
+    if value.len() <= MAX_HEADER {
+        return value;
+    }
+    let mark = format!("…[cut, {length} bytes]");
+    let keep = value.floor_char_boundary(MAX_HEADER - mark.len());
+    value[..keep].to_owned() + &mark
 }
 
 /// Returns the parameters of a query, as far as there is room for them: the client must not choose what else there

@@ -7,7 +7,8 @@ use crate::privacy::Redaction;
 
 /// Returns a body that says that it is encoded, if it is JSON all the same.
 pub(super) fn unencoded(tap: &Tap, length: Option<u64>, redaction: &Redaction) -> Option<Value> {
-    let body = watched(tap, length.or(tap.length), redaction)?;
+    // The length in the headers is that of what is encoded.
+    let body = watched(tap, tap.length, redaction)?;
     match body.get("json") {
         Some(_) => Some(body),
         None => skipped(length, "encoded"),

@@ -27,16 +27,17 @@ impl Ending {
         status: Option<u16>,
     ) -> Outcome {
         let of_status = status.map_or(Outcome::Success, Outcome::of_status);
+        // It is over, and how is known: the handler cannot take that back.
+        let said = said.filter(|said| !matches!(said, Outcome::Pending | Outcome::Unknown));
+        let failed = failed.filter(|_| of_status != Outcome::Denied);
+        let known = said.or(failed).unwrap_or(of_status);
         match self {
-            Self::Complete => {
-                // It is over, and how is known: the handler cannot take that back.
-                let said = said.filter(|said| !matches!(said, Outcome::Pending | Outcome::Unknown));
-                let failed = failed.filter(|_| of_status != Outcome::Denied);
-                said.or(failed).unwrap_or(of_status)
-            }
+            Self::Complete => known,
             // What was refused stays refused, even if the client did not wait for all of the answer: it must not
             // choose what the trail says of it.
-            Self::BodyError | Self::Dropped if of_status != Outcome::Success => of_status,
+            Self::BodyError | Self::Dropped if status.is_some() && known != Outcome::Success => {
+                known
+            }
             Self::BodyError | Self::ServiceError | Self::Panic => Outcome::Failure,
             Self::Dropped => Outcome::Aborted,
         }

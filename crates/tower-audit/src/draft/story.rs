@@ -164,9 +164,10 @@ impl<'a> Story<'a> {
                     |name: &str, value: &str| redaction.of_parameter(name, value, is_target(name));
                 let path = naming::with_values(template, path, value);
                 // If the path is not of its template, nobody knows where the secret is.
-                Cow::Owned(path.unwrap_or_else(|| template.to_owned()))
+                let path = path.unwrap_or_else(|| template.to_owned());
+                Cow::Owned(redaction.shown(&path).into_owned())
             }
-            _ if path.contains('=') => redaction.shown(path),
+            _ if path.contains(['=', '%']) => redaction.shown(path),
             _ => Cow::Borrowed(path),
         }
     }
@@ -236,7 +237,12 @@ impl<'a> Story<'a> {
         let treated = value
             .as_ref()
             .and_then(|value| redaction.of_parameter(param, value, is_named));
-        treated.map(Cow::Owned).or(value)
+        let shown = |value: Cow<'_, str>| Cow::Owned(redaction.shown(&value).into_owned());
+        match treated {
+            Some(treated) => Some(Cow::Owned(treated)),
+            None if value.as_ref().is_some_and(|value| value.contains('=')) => value.map(shown),
+            None => value,
+        }
     }
 
     /// Adds what the request and the head of the response said.

@@ -37,16 +37,21 @@ pub(super) fn is_secret(normal: &str) -> bool {
     WHOLE.contains(&normal) || is_long_secret(normal)
 }
 
-/// Returns whether a normal name says that it is a secret wherever it stands: in prose, `code: 5` is none.
-pub(super) fn is_long_secret(normal: &str) -> bool {
+fn is_long_secret(normal: &str) -> bool {
     PARTS.iter().any(|part| normal.contains(part))
+}
+
+/// Returns whether a normal name says that it is a secret in prose, where `status code: 5` is none.
+pub(super) fn is_secret_in_prose(normal: &str) -> bool {
+    is_secret(normal) && !matches!(normal, "code" | "key" | "auth" | "nonce")
 }
 
 /// Returns whether a path parameter of this normal name is a secret: it mostly says which resource it is, so
 /// `{key}`, `{code}`, `{api_key_id}` and `{secret_name}` are none, and `{token}` and `{session_id}` are.
 pub(super) fn is_secret_parameter(normal: &str) -> bool {
-    let is_id = normal.ends_with("id") || normal.ends_with("name");
-    is_long_secret(normal) && (!is_id || normal.contains("session"))
+    let is_id = is_long_secret(normal) && (normal.ends_with("id") || normal.ends_with("name"));
+    let is_resource = is_id || matches!(normal, "key" | "code");
+    is_secret(normal) && (!is_resource || normal.contains("session"))
 }
 
 /// A name with one of these in it.

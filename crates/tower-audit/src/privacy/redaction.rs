@@ -46,7 +46,7 @@ impl Redaction {
 
     /// Returns what becomes of the value of this name in prose, if anything.
     pub(super) fn of_name_in_prose(&self, name: &str) -> Option<Treatment> {
-        self.of_name_like(name, names::is_long_secret)
+        self.of_name_like(name, names::is_secret_in_prose)
     }
 
     /// Returns what becomes of the value of this path parameter, if anything. One that is a target says which

@@ -164,7 +164,7 @@ fn a_secret_in_the_middle_of_text_is_masked() {
         ("postgres://bob:pw@db/x", "postgres://[redacted]@db/x"),
         ("https://a@b@c/x", "https://[redacted]@c/x"),
         ("password=a=b c", "password=[redacted] c"),
-        ("%70assword=a", "password=[redacted]"),
+        ("%70assword=a", "%70assword=[redacted]"),
         (
             "Passwort: geheim, password: hunter2",
             "Passwort: geheim, password: [redacted]",
@@ -273,6 +273,33 @@ fn text_that_may_hide_a_name_in_escapes_is_masked_as_a_whole() {
 }
 
 #[test]
+fn of_a_key_that_comes_twice_neither_value_is_left() {
+    let redacted = body(
+        &Redaction::default(),
+        json!(["{\"password\":\"hunter2\",\"password\":null}"]),
+    );
+    assert!(!redacted.to_string().contains("hunter2"), "{redacted}");
+}
+
+#[test]
+fn a_long_password_in_a_url_is_masked() {
+    let url = format!("https://oauth2:{}@registry/x", "j".repeat(5_000));
+    let redacted = Redaction::default().header("referer", &url).unwrap();
+    assert_eq!(redacted, "https://[redacted]@registry/x");
+}
+
+#[test]
+fn texts_inside_of_texts_are_no_work_and_hide_nothing() {
+    let encoded = format!("%{}70assword=hunter2", "25".repeat(60));
+    let nested = (0..25).fold(encoded, |text, _| {
+        let text = text.replace('\\', "\\u005c").replace('"', "\\u0022");
+        format!("\"{text}\"")
+    });
+    let redacted = body(&Redaction::default(), json!([nested]));
+    assert!(!redacted.to_string().contains("hunter2"), "{redacted}");
+}
+
+#[test]
 fn the_value_beside_the_name_of_a_secret_is_masked() {
     let redacted = body(
         &Redaction::default(),
@@ -280,6 +307,7 @@ fn the_value_beside_the_name_of_a_secret_is_masked() {
             {"op": "replace", "path": "/user/password", "value": "hunter2"},
             {"name": "X-Api-Key", "value": ["k"]},
             {"name": "plan", "value": "pro"},
+            {"op": "replace", "path": "/hot/price/0", "value": 5},
         ]),
     );
     assert_eq!(
@@ -288,6 +316,7 @@ fn the_value_beside_the_name_of_a_secret_is_masked() {
             {"op": "replace", "path": "/user/password", "value": "[redacted]"},
             {"name": "X-Api-Key", "value": "[redacted]"},
             {"name": "plan", "value": "pro"},
+            {"op": "replace", "path": "/hot/price/0", "value": 5},
         ])
     );
 }
@@ -334,19 +363,13 @@ fn a_path_parameter_says_which_resource_it_is_unless_it_is_a_secret() {
         "reset_token",
         "secret",
         "email",
-    ] {
-        assert!(is_secret(name, false), "{name}");
-    }
-    for name in [
-        "id",
-        "key",
-        "code",
-        "api_key_id",
-        "secret_name",
-        "tokenId",
+        "ssn",
         "sid",
         "pin",
     ] {
+        assert!(is_secret(name, false), "{name}");
+    }
+    for name in ["id", "key", "code", "api_key_id", "secret_name", "tokenId"] {
         assert!(!is_secret(name, false), "{name}");
     }
     assert!(!is_secret("token", true));
@@ -409,6 +432,8 @@ fn hostile_text_is_no_work() {
         "=:".repeat(30_000),
         "://".repeat(20_000),
         "bearer ".repeat(9_000),
+        "bearer+".repeat(9_000),
+        "a=1,".repeat(15_000),
     ] {
         assert!(Redaction::default().header("referer", &text).is_some());
     }

@@ -14,6 +14,9 @@ impl Redaction {
         self.find_pairs(text, &mut secrets);
         find_credentials(text, &mut secrets);
         find_user_info(text, &mut secrets);
+        // What was masked before is no secret any more.
+        let is_masked = |(from, to): &Place| text[*from..*to].trim_matches(is_between) == MASK;
+        secrets.retain(|place| place.0 < place.1 && !is_masked(place));
         if secrets.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -88,27 +91,32 @@ fn end_of_line(text: &str, from: usize) -> usize {
 /// Returns from where to where the value goes that begins here, perhaps in quotes.
 fn value_after(text: &str, start: usize) -> Place {
     // `==`, `:=` and `=>` are signs, too.
-    let is_before = |c| is_between(c) || matches!(c, '=' | '>' | ':');
-    let value = text[start..].trim_start_matches(is_before);
-    let from = text.len() - value.len();
-    let before = &text[start..from];
-    let len = match before.chars().next_back() {
+    let is_sign = |c: char| c.is_whitespace() || matches!(c, '=' | '>' | ':');
+    let value = text[start..].trim_start_matches(is_sign);
+    // In a text that was escaped as a whole, the quotes that count are the escaped ones.
+    let unescaped = value.trim_start_matches('\\');
+    let is_escaped = unescaped.len() < value.len();
+    let (value, len) = match unescaped.chars().next() {
         Some(quote @ ('"' | '\'')) => {
-            // In a text that was escaped as a whole, the quotes that count are the escaped ones.
-            let is_escaped = before.trim_end_matches(quote).ends_with('\\');
-            closing_quote(value, quote, is_escaped)
+            let value = &unescaped[1..];
+            (value, closing_quote(value, quote, is_escaped))
         }
-        _ if value.starts_with(MASK) => Some(MASK.len()),
+        _ if value.starts_with(MASK) => (value, Some(MASK.len())),
         // JSON inside of text: where it ends is not worth a parser.
-        _ if value.starts_with(['{', '[']) => None,
-        _ => unquoted(value),
+        _ if value.starts_with(['{', '[']) => (value, None),
+        _ => (value, unquoted(value)),
     };
+    let from = text.len() - value.len();
     (from, len.map_or(text.len(), |len| from + len))
 }
 
 /// Returns where the value ends that has no quotes around it, such as `abc` and `Some("abc")`.
 fn unquoted(value: &str) -> Option<usize> {
-    let end = value.find(ends_value)?;
+    let ends = |(at, c): (usize, char)| {
+        let is_end = ends_value(c) || (c == ',' && begins_with_pair(&value[at + 1..]));
+        is_end.then_some(at)
+    };
+    let end = value.char_indices().find_map(ends)?;
     let quote = value[end..]
         .chars()
         .next()
@@ -117,6 +125,13 @@ fn unquoted(value: &str) -> Option<usize> {
         Some(quote) => closing_quote(&value[end + 1..], quote, false).map(|len| end + 1 + len),
         None => Some(end),
     }
+}
+
+/// Returns whether a name and a sign follow, as in `a=1,b=2`: a comma may be part of a value.
+fn begins_with_pair(text: &str) -> bool {
+    let text = &text[..text.floor_char_boundary(MAX_PAIR)];
+    let after = text.trim_start_matches(|c| is_between(c) || is_of_name(c));
+    after.len() < text.len() && after.starts_with(['=', ':'])
 }
 
 fn closing_quote(value: &str, quote: char, is_escaped: bool) -> Option<usize> {
@@ -135,9 +150,16 @@ fn find_credentials(text: &str, secrets: &mut Vec<Place>) {
             let value = text[from..].trim_start_matches(|c: char| c.is_whitespace() || c == '+');
             let start = text.len() - value.len();
             let ends = |c: char| c.is_whitespace() || matches!(c, ',' | '"' | '\'');
-            let to = value.find(ends).map_or(text.len(), |len| start + len);
-            if start > from && to > start {
-                secrets.push((start, to));
+            let near = &value[..value.floor_char_boundary(MAX_CREDENTIAL)];
+            let len = near
+                .find(ends)
+                .or((near.len() == value.len()).then_some(near.len()));
+            if start > from && !value.is_empty() {
+                // Of one that is longer than any, the rest of the text is a part.
+                secrets.push((start, len.map_or(text.len(), |len| start + len)));
+                if len.is_none() {
+                    break;
+                }
             }
         }
     }
@@ -148,12 +170,17 @@ fn find_user_info(text: &str, secrets: &mut Vec<Place>) {
     for (at, separator) in text.match_indices("://") {
         let from = at + separator.len();
         let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
-        let url = &text[from..];
-        let url = &url[..url.floor_char_boundary(MAX_URL)];
+        let ends_authority = |c: char| ends(c) || matches!(c, '/' | '?' | '#');
+        // The next `://` ends it, so that all of them together are looked at once.
+        let authority = &text[from..];
+        let authority = authority
+            .find(ends_authority)
+            .map_or(authority, |end| &authority[..end]);
+        let url = &text[from..text.floor_char_boundary(from + MAX_URL)];
         let url = url.find(ends).map_or(url, |end| &url[..end]);
-        let authority = url.find(['/', '?', '#']).map_or(url, |end| &url[..end]);
         // A password with a slash in it should have been encoded, and was not.
         let port = authority.rsplit_once(':').map(|(_, port)| port);
+        let port = port.filter(|_| !authority.starts_with('['));
         let is_torn = port.is_some_and(|port| !port.bytes().all(|b| b.is_ascii_digit()));
         let end = authority.rfind('@');
         if let Some(end) = end.or_else(|| url.rfind('@').filter(|_| is_torn)) {
@@ -184,5 +211,11 @@ fn ends_value(c: char) -> bool {
 /// Names are no longer; text without spaces may be.
 const MAX_NAME: usize = 256;
 
-/// The user and the password are within that of the beginning of a URL.
+/// A credential is no longer.
+const MAX_CREDENTIAL: usize = 4_096;
+
+/// A pair begins with a name that is no longer.
+const MAX_PAIR: usize = 64;
+
+/// A password with a slash in it is within that of the beginning of a URL.
 const MAX_URL: usize = 1_024;

@@ -109,9 +109,16 @@ impl Redaction {
         let names = members
             .iter()
             .filter(|(name, _)| NAMES.contains(&name.as_str()));
-        names
-            .filter_map(|(_, name)| self.of_name(name.as_str()?))
-            .next()
+        let of = |name: &str| match name.contains('/') {
+            // A path is about its last key.
+            true => {
+                let mut keys = name.rsplit('/');
+                let last = keys.find(|key| !key.bytes().all(|byte| byte.is_ascii_digit()))?;
+                self.of_name(last)
+            }
+            false => self.of_name(name),
+        };
+        names.filter_map(|(_, name)| of(name.as_str()?)).next()
     }
 
     /// Redacts the value at a place, and returns whether anything is left of it.
@@ -169,49 +176,59 @@ impl Redaction {
 
     /// Redacts text, which may itself be JSON, or percent-encoded.
     fn any_text<'a>(&self, text: &'a str, depth: usize) -> Cow<'a, str> {
-        let mut redacted = self.plain_text(text, depth);
-        for _ in 0..MAX_DECODED {
-            if !redacted.contains('%') {
+        if let Some(redacted) = self.json_text(text, depth) {
+            return redacted;
+        }
+        let mut redacted = self.text(text);
+        // Not in a text in a text: each of them would be decoded again and again.
+        let rounds = if depth < TEXT { MAX_DECODED } else { 0 };
+        let mut current = redacted.to_string();
+        for _ in 0..rounds {
+            let decoded = percent_decode_str(&current).decode_utf8_lossy();
+            if decoded == current {
                 break;
             }
-            let decoded = percent_decode_str(&redacted).decode_utf8_lossy();
-            if decoded == redacted {
-                break;
+            let found = match self.json_text(&decoded, depth + TEXT) {
+                Some(found) => found,
+                None => self.text(&decoded),
+            };
+            if let Cow::Owned(found) = &found {
+                redacted = Cow::Owned(found.clone());
             }
-            if let Cow::Owned(found) = self.plain_text(&decoded, depth) {
-                redacted = Cow::Owned(found);
-                continue;
-            }
-            // Nothing yet: it may be encoded once more.
-            let again = percent_decode_str(&decoded).decode_utf8_lossy();
-            match self.plain_text(&again, depth) {
-                Cow::Owned(found) => redacted = Cow::Owned(found),
-                Cow::Borrowed(_) => break,
-            }
+            current = found.into_owned();
         }
         redacted
     }
 
-    fn plain_text<'a>(&self, text: &'a str, depth: usize) -> Cow<'a, str> {
-        let is_object = text.trim_start().starts_with(['{', '[']);
-        if !is_object && !text.trim_start().starts_with('"') {
-            return self.text(text);
+    /// Redacts text that is JSON, or `None` if it is not.
+    fn json_text<'a>(&self, text: &'a str, depth: usize) -> Option<Cow<'a, str>> {
+        let start = text.trim_start();
+        let is_object = start.starts_with(['{', '[']);
+        if !is_object && !start.starts_with('"') {
+            return None;
         }
-        match serde_json::from_str::<Value>(text) {
-            Ok(inner) => {
-                let mut redacted = inner.clone();
-                self.walk(&mut redacted, None, depth + 1);
-                if redacted == inner {
-                    Cow::Borrowed(text)
-                } else {
-                    Cow::Owned(redacted.to_string())
-                }
-            }
+        let Ok(inner) = serde_json::from_str::<Value>(text) else {
             // A name may be written in escapes, which only a parser reads.
-            Err(_) if is_object && text.contains("\\u") => Cow::Owned(MASK.to_owned()),
-            Err(_) => self.text(text),
+            return (is_object && has_escapes(text)).then(|| Cow::Owned(MASK.to_owned()));
+        };
+        let mut redacted = inner.clone();
+        self.walk(&mut redacted, None, depth + TEXT);
+        // Of a key that comes twice, the parser has seen one value.
+        if redacted == inner && matches!(self.text(text), Cow::Borrowed(_)) {
+            return Some(Cow::Borrowed(text));
         }
+        Some(Cow::Owned(redacted.to_string()))
     }
+}
+
+/// Returns whether there is `\u` with four digits.
+fn has_escapes(text: &str) -> bool {
+    text.match_indices("\\u").any(|(at, escape)| {
+        let digits = text
+            .as_bytes()
+            .get(at + escape.len()..at + escape.len() + 4);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
 }
 
 /// Where a value is in a body.
@@ -243,8 +260,11 @@ fn sorted(value: &Value) -> Value {
 /// The keys of names whose value stands beside them.
 const NAMES: [&str; 5] = ["name", "key", "path", "field", "header"];
 
-/// How many layers of encoding with something to redact in them are taken off, two at a time.
-const MAX_DECODED: usize = 4;
+/// How many layers of encoding are taken off.
+const MAX_DECODED: usize = 3;
+
+/// How many levels a text in a value counts for, so that few of them are inside of each other.
+const TEXT: usize = 16;
 
 /// What is deeper would be cut by the limits of a row anyway.
 const MAX_DEPTH: usize = 64;
