@@ -30,7 +30,8 @@
 //!   looked at, too: `X-Api-Key`, `api_key` and `user[apiKey]` are secrets, and so is `card[pin]`.
 //! - The `value` beside a `name`, `key`, `path`, `field` or `header` that names a secret, as in a JSON patch.
 //! - In any text that is captured, what stands behind such a name and an equals sign or a colon
-//!   (`?access_token=...` in a Referer), behind `Bearer` and `Basic`, and between `://` and `@`
+//!   (`?access_token=...` in a Referer; before a colon in prose, `code`, `key`, `auth` and `nonce` are none), behind
+//!   `Bearer` and `Basic`, and between `://` and `@`
 //!   (`postgres://user:password@host`), percent-encoded or not. Text that is itself JSON is redacted as JSON.
 //! - Path parameters in `path` and `target_id`, if the template names one like `{token}` or `{session_id}`. One that
 //!   ends in `id` or `name`, and `{key}` and `{code}`, says which resource it is, and stays; so does one that an
