@@ -5,8 +5,8 @@ mod postgres;
 mod sqlite;
 
 use tower_audit::{
-    Actor, ActorKind, AuditEvent, Auditor, Cursor, EventReader, EventWriter, Filter, Outcome, Page,
-    PageSize, Target, delivery::DropReason,
+    Actor, ActorKind, AuditEvent, Auditor, Cursor, EventReader, EventWriter, Filter, Metadata,
+    Outcome, Page, PageSize, Target, delivery::DropReason,
 };
 
 use crate::support::events::{at, builder, event, full, id, without_recorded_at};
@@ -254,6 +254,10 @@ fn end_of(pending: &AuditEvent) -> AuditEvent {
         .tenant_id("acme")
         .duration(std::time::Duration::from_micros(1_500))
         .metadata("plan", "pro")
+        .captured(Metadata::from_iter([(
+            "query",
+            serde_json::json!({"page": "2"}),
+        )]))
         .build()
         .completing()
 }
