@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     dead_letters::DeadLetters,
     delivery::{
-        Delivery, DeliveryBuilder, DeliverySettings, Health, Kept, NotKept, Overflow, Permit,
-        ShutdownReport, Stats,
+        Deferred, Delivery, DeliveryBuilder, DeliverySettings, Health, Kept, NotKept, Overflow,
+        Permit, ShutdownReport, Stats,
     },
     event::{AuditEvent, Text},
     spool::Spool,
@@ -55,6 +55,12 @@ impl Auditor {
     /// Records an event and never waits. An event that finds the queue full is dropped and counted.
     pub fn record(&self, event: AuditEvent) {
         self.delivery.record(self.named(event));
+    }
+
+    /// Records an event that is made once it has left the queue, and never waits. The [name of this
+    /// service](Self::named) is not added.
+    pub fn record_deferred(&self, event: Box<dyn Deferred<AuditEvent>>) {
+        self.delivery.record_deferred(event);
     }
 
     /// Records an event; waits for room in the queue as [`Overflow::Wait`] says.
@@ -168,6 +174,12 @@ impl Auditor {
     #[must_use]
     pub fn store<W: 'static>(&self) -> Option<&W> {
         self.delivery.writer()
+    }
+
+    /// Returns the name of this service, as `name@version`.
+    #[must_use]
+    pub fn service(&self) -> Option<&Text> {
+        self.service.as_ref()
     }
 
     /// Returns the same event with the name of this service in it, unless it has one.

@@ -1,17 +1,14 @@
 //! Which route a request is on, and what its path is.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use http::{Extensions, Uri};
 
-/// The template of a route, such as `/projects/{id}`; cheap to clone.
+/// The template of a route, such as `/projects/{id}`, as a router noted it; cheap to clone.
 #[derive(Clone)]
 pub(crate) enum Template {
-    /// What axum's router matched.
     #[cfg(feature = "axum")]
     Matched(axum::extract::MatchedPath),
-    /// What the table on the layer says, where no router could be asked.
-    Table(Arc<str>),
 }
 
 impl Template {
@@ -31,10 +28,9 @@ impl Template {
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        match self {
+        match *self {
             #[cfg(feature = "axum")]
-            Self::Matched(path) => path.as_str(),
-            Self::Table(path) => path,
+            Self::Matched(ref path) => path.as_str(),
         }
     }
 }
@@ -45,13 +41,27 @@ impl fmt::Debug for Template {
     }
 }
 
+/// Returns the template that a router noted in the request's extensions.
+#[cfg_attr(
+    not(feature = "axum"),
+    expect(unused_variables, reason = "only axum notes it")
+)]
+pub(crate) fn template(extensions: &Extensions) -> Option<&str> {
+    #[cfg(feature = "axum")]
+    return extensions
+        .get::<axum::extract::MatchedPath>()
+        .map(axum::extract::MatchedPath::as_str);
+    #[cfg(not(feature = "axum"))]
+    None
+}
+
 /// Returns the URI as the client sent it: inside of a nested router the request has a shorter one.
-pub(crate) fn original_uri(uri: &Uri, extensions: &Extensions) -> Uri {
+pub(crate) fn original_uri<'a>(uri: &'a Uri, extensions: &'a Extensions) -> &'a Uri {
     #[cfg(feature = "axum")]
     if let Some(original) = extensions.get::<axum::extract::OriginalUri>() {
-        return original.0.clone();
+        return &original.0;
     }
     #[cfg(not(feature = "axum"))]
     let _ = extensions;
-    uri.clone()
+    uri
 }

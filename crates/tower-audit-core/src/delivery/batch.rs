@@ -5,8 +5,9 @@ use std::{ops::Range, sync::Arc};
 use super::{
     fate::{Fate, Ticket},
     queue::Queue,
-    record::Record,
-    state::Cut,
+    record::{Entry, Record},
+    state::{Cut, Left},
+    stats::DropReason,
 };
 
 /// Records that left the queue together. Whatever becomes of it, each record is settled once: what is
@@ -28,11 +29,12 @@ impl<R: Record> Batch<R> {
             is_spill,
             records,
         } = cut;
-        let (records, tickets): (Vec<R>, Vec<_>) = records
-            .into_iter()
-            .map(|(record, ticket)| (*record, ticket))
-            .unzip();
+        let cut = records.len();
+        let (records, tickets) = made(records);
         let unsettled = records.len();
+        if unsettled < cut {
+            queue.settle(first, cut - unsettled, Fate::Dropped(DropReason::Rejected));
+        }
         Self {
             queue,
             first,
@@ -68,6 +70,19 @@ impl<R: Record> Batch<R> {
     }
 }
 
+/// Makes the records, but for those that cannot be made.
+pub(super) fn made<R: Record>(entries: Vec<Left<R>>) -> (Vec<R>, Vec<Option<Ticket>>) {
+    let mut records = Vec::with_capacity(entries.len());
+    let mut tickets = Vec::with_capacity(entries.len());
+    for (entry, ticket) in entries {
+        if let Some(record) = entry.make() {
+            records.push(record);
+            tickets.push(ticket);
+        }
+    }
+    (records, tickets)
+}
+
 impl<R: Record> Drop for Batch<R> {
     fn drop(&mut self) {
         if self.unsettled == 0 {
@@ -78,6 +93,7 @@ impl<R: Record> Drop for Batch<R> {
         let settled = std::mem::take(&mut self.is_settled);
         let left = records.into_iter().zip(tickets).zip(settled);
         let left = left.filter(|(_, is_settled)| !is_settled);
-        self.queue.put_back(self.first, left.map(|(left, _)| left));
+        let left = left.map(|((record, ticket), _)| (Entry::from(record), ticket));
+        self.queue.put_back(self.first, left);
     }
 }

@@ -14,7 +14,7 @@ use super::{
     health::{Health, HealthReason},
     permit::Permit,
     queue::Queue,
-    record::Record,
+    record::{Deferred, Entry, Record},
     settings::{Confirm, Overflow},
     state::Phase,
     stats::{DropReason, ShutdownReport, Stats},
@@ -50,7 +50,12 @@ impl<R: Record> Delivery<R> {
 
     /// Hands over a record and never waits. A record that finds no room is dropped and counted.
     pub fn record(&self, record: impl Into<Box<R>>) {
-        self.running.queue.push(record.into());
+        self.running.queue.push(Entry::Made(record.into()));
+    }
+
+    /// Takes something that the record is made of once it has left the queue; else as [`record`](Self::record).
+    pub fn record_deferred(&self, deferred: Box<dyn Deferred<R>>) {
+        self.running.queue.push(Entry::Deferred(deferred));
     }
 
     /// Hands over a record; waits for room as [`Overflow::Wait`] says.
@@ -96,7 +101,7 @@ impl<R: Record> Delivery<R> {
     ) -> Result<Kept, NotKept> {
         let deadline = after(self.running.confirm_timeout);
         let (ticket, fate) = oneshot::channel();
-        permit.send_with(record.into(), Some(ticket));
+        permit.send_with(Entry::Made(record.into()), Some(ticket));
         match timeout_at(deadline, fate).await {
             Err(_) => Err(NotKept::TimedOut),
             Ok(Ok(Fate::Written)) => Ok(Kept::Written),

@@ -9,9 +9,9 @@
 //!   under the lock that moves a record from one to the other.
 //! - The queue is bounded in records and in bytes, what is being written included. [`Overflow`]
 //!   says what happens to a record that finds no room.
-//! - A record is written as soon as the store is idle, and waits at most
-//!   [`linger`](DeliverySettings::linger) for company while one batch is being written (group
-//!   commit).
+//! - A record is written as soon as the store is idle, though not sooner than the
+//!   [`pace`](DeliverySettings::pace) allows, and waits at most [`linger`](DeliverySettings::linger) for company
+//!   while one batch is being written (group commit).
 //! - A batch that meets a transient error is repeated, with full-jitter backoff, until it is
 //!   written or the worker ends. Writers are idempotent, so a repeated batch is written once.
 //! - A store that is down is tried by one batch at a time, ever more rarely up to
@@ -83,6 +83,6 @@ pub use fate::{Kept, NotKept};
 pub use handle::Delivery;
 pub use health::{Health, HealthReason};
 pub use permit::Permit;
-pub use record::Record;
+pub use record::{Deferred, Record};
 pub use settings::{Confirm, DeliverySettings, Overflow};
 pub use stats::{DropReason, Dropped, ShutdownReport, Stats};

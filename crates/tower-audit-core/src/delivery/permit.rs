@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{fate::Ticket, queue::Queue, record::Record};
+use super::{
+    fate::Ticket,
+    queue::Queue,
+    record::{Deferred, Entry, Record},
+};
 
 /// Room for one record, reserved before the record exists. Dropping it gives the room back.
 #[must_use = "dropping a permit gives the room back"]
@@ -22,10 +26,15 @@ impl<R: Record> Permit<R> {
 
     /// Hands over the record, which finds room even in a queue that has filled up since.
     pub fn send(self, record: impl Into<Box<R>>) {
-        self.send_with(record.into(), None);
+        self.send_with(Entry::Made(record.into()), None);
     }
 
-    pub(super) fn send_with(mut self, record: Box<R>, ticket: Option<Ticket>) {
+    /// Hands over something that the record is made of, into the room that is reserved.
+    pub fn send_deferred(self, deferred: Box<dyn Deferred<R>>) {
+        self.send_with(Entry::Deferred(deferred), None);
+    }
+
+    pub(super) fn send_with(mut self, record: Entry<R>, ticket: Option<Ticket>) {
         if let Some(reserved_bytes) = self.reserved_bytes.take() {
             self.queue.push_reserved(record, reserved_bytes, ticket);
         }

@@ -13,6 +13,8 @@ pub(super) struct View {
     pub(super) oldest: Duration,
     /// Batches that are being written.
     pub(super) in_flight: usize,
+    /// How long ago the last batch was begun.
+    pub(super) last_write: Duration,
     /// The replay of the spool writes, or wants to and has its turn.
     pub(super) is_replaying: bool,
     /// Somebody waits for what waits.
@@ -41,6 +43,7 @@ pub(super) struct Limits {
     pub(super) batch_bytes: NonZeroUsize,
     pub(super) in_flight: NonZeroUsize,
     pub(super) linger: Duration,
+    pub(super) pace: Duration,
     pub(super) spill_after: Duration,
 }
 
@@ -76,13 +79,18 @@ pub(super) fn decide(view: View, limits: Limits) -> Decision {
     }
     let is_full = view.waiting >= limits.batch_records.get()
         || view.waiting_bytes >= limits.batch_bytes.get();
-    let is_idle = view.in_flight == 0;
-    if is_idle || is_full || view.is_urgent || view.oldest >= limits.linger {
+    // Without the pace a store that is quick would get a batch a record, and the worker a wake-up.
+    let rest = if view.in_flight == 0 {
+        limits.pace.saturating_sub(view.last_write)
+    } else {
+        limits.linger.saturating_sub(view.oldest)
+    };
+    if is_full || view.is_urgent || rest.is_zero() {
         return Decision::Write;
     }
     Decision::Wait {
         until_records: limits.batch_records.get(),
-        or_after: Some(limits.linger.saturating_sub(view.oldest)),
+        or_after: Some(rest),
     }
 }
 
@@ -114,6 +122,7 @@ mod tests {
         batch_bytes: NonZeroUsize::new(1_000_000).unwrap(),
         in_flight: NonZeroUsize::new(2).unwrap(),
         linger: Duration::from_millis(200),
+        pace: Duration::from_millis(5),
         spill_after: Duration::from_secs(1),
     };
 
@@ -122,6 +131,7 @@ mod tests {
         waiting_bytes: 0,
         oldest: Duration::ZERO,
         in_flight: 0,
+        last_write: Duration::MAX,
         is_replaying: false,
         is_urgent: false,
         spill: Spill::Never,
@@ -140,6 +150,30 @@ mod tests {
             },
             Decision::Write,
         );
+    }
+
+    #[test]
+    fn after_a_quick_write_records_wait_for_company_but_not_longer_than_the_pace() {
+        let view = View {
+            waiting: 1,
+            oldest: Duration::from_millis(1),
+            last_write: Duration::from_millis(2),
+            ..QUIET
+        };
+        let rest = Some(Duration::from_millis(3));
+        check(
+            view,
+            Decision::Wait {
+                until_records: 500,
+                or_after: rest,
+            },
+        );
+        let last_write = LIMITS.pace;
+        check(View { last_write, ..view }, Decision::Write);
+        let is_urgent = true;
+        check(View { is_urgent, ..view }, Decision::Write);
+        let waiting = 500;
+        check(View { waiting, ..view }, Decision::Write);
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub struct DeliverySettings {
     pub(super) batch_bytes: NonZeroUsize,
     pub(super) in_flight: NonZeroUsize,
     pub(super) linger: Duration,
+    pub(super) pace: Duration,
     pub(super) spill_after: Duration,
     pub(super) confirm: Confirm,
     pub(super) confirm_timeout: Duration,
@@ -72,6 +73,7 @@ impl DeliverySettings {
             batch_bytes: BATCH_BYTES,
             in_flight: IN_FLIGHT,
             linger: Duration::from_millis(200),
+            pace: Duration::from_millis(5),
             spill_after: Duration::from_secs(1),
             confirm: Confirm::StoreOrSpool,
             confirm_timeout: Duration::from_secs(8),
@@ -131,9 +133,17 @@ impl DeliverySettings {
     }
 
     /// Sets how long a record waits for company, at most, while another batch is being written.
-    /// Defaults to 200 ms. With no batch under way a record is written at once.
+    /// Defaults to 200 ms. With no batch under way a record waits for the [`pace`](Self::pace) alone.
     pub fn linger(mut self, time: Duration) -> Self {
         self.linger = time;
+        self
+    }
+
+    /// Sets how long after the begin of one batch the next one is begun, at the earliest, while no batch is under
+    /// way. Defaults to 5 ms, and zero writes each record as soon as the store is idle. A batch that is full and a
+    /// record that somebody waits for are not held up.
+    pub fn pace(mut self, time: Duration) -> Self {
+        self.pace = time;
         self
     }
 

@@ -10,6 +10,7 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use super::{
+    batch::made,
     deliver::Courier,
     disk::Disk,
     fate::Fate,
@@ -119,8 +120,14 @@ impl<R: Record> Finish<R> {
         let mut may_spool = self.disk.has_spool() && self.queue.phase() < Phase::CutOff;
         while !left.is_empty() {
             let rest = left.split_off(self.batch.min(left.len()));
-            let (records, tickets): (Vec<R>, Vec<_>) =
-                std::mem::replace(&mut left, rest).into_iter().unzip();
+            let part = std::mem::replace(&mut left, rest);
+            let whole = part.len();
+            let (records, tickets) = made(part);
+            if records.len() < whole {
+                let lost = whole - records.len();
+                self.queue
+                    .settle_left(lost, Fate::Dropped(DropReason::Rejected));
+            }
             may_spool = may_spool && self.disk.spool_now(&records).is_ok();
             let fate = if may_spool {
                 Fate::Spooled

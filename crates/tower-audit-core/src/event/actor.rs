@@ -185,7 +185,9 @@ impl Actor {
         self.tenant.take()
     }
 
-    pub(super) fn heap_size(&self) -> usize {
+    /// Returns how many bytes its texts take beside itself.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
         let optional = [
             &self.name,
             &self.auth_method,

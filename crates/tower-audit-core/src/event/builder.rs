@@ -15,7 +15,8 @@ use super::{
 #[must_use = "a builder does nothing until `build`"]
 pub struct AuditEventBuilder {
     id: Option<EventId>,
-    event: AuditEvent,
+    // In a box: each setter would move all of it.
+    event: Box<AuditEvent>,
 }
 
 impl AuditEventBuilder {
@@ -45,7 +46,10 @@ impl AuditEventBuilder {
             recorded_at: None,
             completes_pending: false,
         };
-        Self { id: None, event }
+        Self {
+            id: None,
+            event: Box::new(event),
+        }
     }
 
     /// Sets the identity. Defaults to a new UUIDv7 of the time.
@@ -195,7 +199,7 @@ impl AuditEventBuilder {
     /// Returns the event.
     #[must_use]
     pub fn build(self) -> AuditEvent {
-        let mut event = self.event;
+        let mut event = *self.event;
         event.created_at = event.created_at.trunc_subsecs(6);
         let tenant = event.actor.take_tenant();
         event.tenant_id = event.tenant_id.or(tenant);

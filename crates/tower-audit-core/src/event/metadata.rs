@@ -91,7 +91,8 @@ impl Metadata {
     }
 
     /// Returns roughly how many bytes the members take in memory.
-    pub(super) fn heap_size(&self) -> usize {
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
         self.heap
     }
 }

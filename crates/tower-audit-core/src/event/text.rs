@@ -69,7 +69,8 @@ impl Text {
     }
 
     /// Returns how many bytes the text takes outside of the value itself.
-    pub(crate) fn heap_size(&self) -> usize {
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
         if self.0.is_heap_allocated() {
             self.0.len()
         } else {
@@ -89,9 +90,14 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
 /// Like [`clean`], but leaves the characters that `keep` accepts.
 pub(crate) fn clean_but(text: &str, keep: fn(char) -> bool) -> Cow<'_, str> {
     // In UTF-8 the controls U+0080 to U+009F begin with 0xC2, and what reorders text with 0xE2.
-    let suspicious = |byte: u8| byte < 0x20 || matches!(byte, 0x7F | 0xC2 | 0xE2);
+    let suspicious = |byte: u8| (byte < 0x20) | (byte == 0x7F) | (byte == 0xC2) | (byte == 0xE2);
+    // Without a way out in the middle, so that many bytes are looked at in one instruction.
+    let is_suspicious = text
+        .as_bytes()
+        .iter()
+        .fold(false, |found, byte| found | suspicious(*byte));
     let is_bad = |c: char| (c.is_control() || reorders(c)) && !keep(c);
-    if !text.bytes().any(suspicious) || !text.chars().any(is_bad) {
+    if !is_suspicious || !text.chars().any(is_bad) {
         return Cow::Borrowed(text);
     }
     let replaced = text.chars().map(|c| {

@@ -128,7 +128,9 @@ impl Action {
         self.0.as_str()
     }
 
-    pub(super) fn heap_size(&self) -> usize {
+    /// Returns how many bytes its text takes beside itself.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
         self.0.heap_size()
     }
 }
@@ -181,6 +183,15 @@ pub struct Target {
 }
 
 impl Target {
+    /// Returns the resource of the same kind with another id, which is cut to 512 bytes.
+    #[must_use]
+    pub fn with_id(self, id: impl Into<Text>) -> Self {
+        Self {
+            id: id.into().cap(MAX_ID),
+            ..self
+        }
+    }
+
     /// Returns the resource of this kind with this id. The kind is cut to 128 bytes, the id to
     /// 512.
     #[must_use]
@@ -209,7 +220,9 @@ impl Target {
         self.id.as_str()
     }
 
-    pub(super) fn heap_size(&self) -> usize {
+    /// Returns how many bytes its text takes beside itself.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
         self.kind.heap_size() + self.id.heap_size()
     }
 }

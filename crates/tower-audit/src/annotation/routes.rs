@@ -48,6 +48,10 @@ impl Routes {
     }
 
     /// Returns the annotation of a route.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.annotations.is_empty()
+    }
+
     pub(crate) fn annotation(&self, method: &Method, template: &str) -> Option<&Arc<Annotation>> {
         let methods = self.annotations.get(template)?;
         methods

@@ -66,7 +66,7 @@ impl Call {
     pub fn end(mut self, failure: Option<Failure>) {
         let redacted = |failure: Failure| match &self.place {
             Place::Request(context) | Place::InRequest(context) => {
-                failure.redacted(&context.slot().shared.redaction)
+                failure.redacted(context.slot().shared.redaction())
             }
             Place::Job(..) | Place::Nowhere => failure.redacted(&Redaction::default()),
         };

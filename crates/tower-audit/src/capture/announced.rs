@@ -6,7 +6,7 @@ use http::{
 };
 
 /// What the headers say of a body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Announced {
     pub(super) kind: Kind,
     pub(super) length: Option<u64>,

@@ -55,6 +55,11 @@ impl Incoming {
         }
     }
 
+    /// Returns whether anything is kept that was asked for.
+    pub(crate) fn is_there(&self) -> bool {
+        !self.headers.is_empty() || self.body.is_some()
+    }
+
     /// Returns what is to watch the body, if anything is, and nobody does yet.
     pub(crate) fn watch(&self, body: &impl Body) -> Option<Arc<Tap>> {
         // An encoding that nobody undoes may be a lie.

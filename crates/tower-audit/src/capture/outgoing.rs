@@ -13,7 +13,7 @@ use super::{
 use crate::privacy::Redaction;
 
 /// What is known of the body of a response.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     announced: Announced,
     tap: Option<Arc<Tap>>,

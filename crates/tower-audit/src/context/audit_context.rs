@@ -1,6 +1,6 @@
 //! The handle that inner code holds.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{cell::RefCell, fmt, net::IpAddr, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use http::{Extensions, HeaderMap};
@@ -32,11 +32,36 @@ pub struct AuditContext {
     slot: Arc<Slot>,
 }
 
-tokio::task_local! {
-    static CURRENT: AuditContext;
+thread_local! {
+    static CURRENT: RefCell<Option<AuditContext>> = const { RefCell::new(None) };
+}
+
+/// Puts back what was current before, also when a panic unwinds.
+struct Restore(Option<AuditContext>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        exchange(self.0.take());
+    }
+}
+
+/// Makes this context the current one, and returns the one before it.
+fn exchange(context: Option<AuditContext>) -> Option<AuditContext> {
+    // A thread that ends has none.
+    CURRENT
+        .try_with(|current| {
+            Some(std::mem::replace(
+                &mut *current.try_borrow_mut().ok()?,
+                context,
+            ))
+        })
+        .ok()
+        .flatten()
+        .flatten()
 }
 
 impl AuditContext {
+    #[inline]
     pub(crate) fn new(shared: Arc<Shared>, facts: Facts, headers: &HeaderMap) -> Self {
         Self {
             slot: Arc::new(Slot::new(shared, facts, headers)),
@@ -61,12 +86,16 @@ impl AuditContext {
     /// A task that the handler spawned has none: clone the context into it.
     #[must_use]
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(Self::clone).ok()
+        CURRENT
+            .try_with(|current| current.try_borrow().ok()?.clone())
+            .ok()?
     }
 
     /// Runs `f` with this context as the current one.
+    #[inline]
     pub(crate) fn scope<T>(&self, f: impl FnOnce() -> T) -> T {
-        CURRENT.sync_scope(self.clone(), f)
+        let _restore = Restore(exchange(Some(self.clone())));
+        f()
     }
 
     /// Sets who did it. Defaults to what a layer found out, or anonymous.
@@ -77,15 +106,15 @@ impl AuditContext {
     /// Sets what was done. Defaults to the annotation or the convention.
     pub fn action(&self, action: impl Into<Action>) {
         let action = action.into();
-        self.note(|notes| notes.action = Some(action));
+        self.note(|notes| notes.say().action = Some(action));
     }
 
     /// Sets what it was done to. Defaults to the annotation or the convention.
     pub fn target(&self, kind: impl Into<Text>, id: impl Into<Text>) {
         let target = Target::new(kind, id);
         self.note(|notes| {
-            notes.target = Some(target);
-            notes.target_id = None;
+            notes.say().target = Some(target);
+            notes.say().target_id = None;
         });
     }
 
@@ -102,35 +131,35 @@ impl AuditContext {
     pub fn did(&self, activity: Activity) {
         let (action, target) = activity.into_parts();
         self.note(|notes| {
-            notes.action = Some(action);
-            notes.target = Some(target);
-            notes.target_id = None;
+            notes.say().action = Some(action);
+            notes.say().target = Some(target);
+            notes.say().target_id = None;
         });
     }
 
     /// Sets the id of the target and leaves its kind, as for something that was just created.
     pub fn target_id(&self, id: impl Into<Text>) {
         let id = id.into();
-        self.note(|notes| notes.target_id = Some(id));
+        self.note(|notes| notes.say().target_id = Some(id));
     }
 
     /// Sets the tenant.
     pub fn tenant(&self, id: impl Into<Text>) {
         let id = id.into();
-        self.note(|notes| notes.tenant_id = Some(id));
+        self.note(|notes| notes.say().tenant_id = Some(id));
     }
 
     /// Adds a member to the metadata.
     pub fn metadata(&self, key: impl Into<String>, value: impl Into<Value>) {
         let (key, value) = (key.into(), value.into());
-        self.note(|notes| notes.metadata.insert(key, value));
+        self.note(|notes| notes.say().metadata.insert(key, value));
     }
 
     /// Sets why it failed: a stable code such as `quota_exceeded`, never a secret. It does not
     /// change the outcome.
     pub fn reason(&self, code: impl Into<Text>) {
         let code = code.into();
-        self.note(|notes| notes.reason = Some(code));
+        self.note(|notes| notes.say().reason = Some(code));
     }
 
     /// Says that somebody could not prove who they are. The request is [denied](Outcome::Denied), whatever the
@@ -149,7 +178,7 @@ impl AuditContext {
         let reason = failed.into_reason();
         self.note(|notes| {
             notes.outcome = Some(Outcome::Denied);
-            notes.reason = Some(reason);
+            notes.say().reason = Some(reason);
         });
     }
 
@@ -227,13 +256,13 @@ impl AuditContext {
     /// Lets an audited function name the request, if none did before.
     pub(crate) fn claim(&self, action: &'static str, target: &Target) -> bool {
         let mut notes = self.slot.notes();
-        if std::mem::replace(&mut notes.is_claimed, true) {
+        if notes.is_over || std::mem::replace(&mut notes.is_claimed, true) {
             return false;
         }
-        notes.action = Some(Action::new(Text::from_static(action)));
+        notes.say().action = Some(Action::new(Text::from_static(action)));
         if *target != Target::none() {
-            notes.target = Some(target.clone());
-            notes.target_id = None;
+            notes.say().target = Some(target.clone());
+            notes.say().target_id = None;
         }
         notes.mark.get_or_insert(Mark::Record);
         true
@@ -244,14 +273,18 @@ impl AuditContext {
         self.note(|notes| {
             notes.failed = Some(outcome).filter(|outcome| *outcome != Outcome::Success);
             // What the function itself said is nearer to what happened.
-            notes.reason = notes.reason.take().or(reason);
+            if notes.said().reason.is_none() && reason.is_some() {
+                notes.say().reason = reason;
+            }
         });
     }
 
     /// Returns an event of something else that was done in this request.
     pub(crate) fn event_within(&self, action: &'static str, target: Target) -> AuditEventBuilder {
-        let notes = self.slot.notes().clone();
-        Story::new(&self.slot, notes, None).within(action, target)
+        let Slot { shared, facts, .. } = &*self.slot;
+        let notes = self.slot.notes();
+        let annotation = self.slot.annotation(&notes).map(|known| &**known);
+        Story::of(&shared.spares.teller, facts, &notes).within(action, target, annotation)
     }
 
     pub(crate) fn annotate(&self, annotation: &Arc<Annotation>) {
@@ -259,19 +292,26 @@ impl AuditContext {
     }
 
     fn note_template(&self, extensions: &Extensions) {
-        if let Some(template) = Template::of(extensions) {
+        if !self.slot.facts.has_template()
+            && let Some(template) = Template::of(extensions)
+        {
             self.note(|notes| notes.template = Some(template));
         }
     }
 
     /// Returns the event that says that the request has begun.
     pub(crate) fn pending_event(&self) -> AuditEvent {
-        let notes = self.slot.notes().clone();
-        Story::new(&self.slot, notes, None).pending()
+        let Slot { shared, facts, .. } = &*self.slot;
+        let notes = self.slot.notes();
+        let annotation = self.slot.annotation(&notes).cloned();
+        Story::of(&shared.spares.teller, facts, &notes).begun(self.event_id(), annotation)
     }
 
     fn note(&self, note: impl FnOnce(&mut Notes)) {
-        note(&mut self.slot.notes());
+        let mut notes = self.slot.notes();
+        if !notes.is_over {
+            note(&mut notes);
+        }
     }
 }
 

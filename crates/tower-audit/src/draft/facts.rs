@@ -1,51 +1,71 @@
-//! What the request itself says, kept as it came: it becomes text only if the request is recorded.
+//! What the request itself says.
 
-use std::{net::IpAddr, time::Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant, SystemTime},
+};
 
-use chrono::{DateTime, SubsecRound, Utc};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::USER_AGENT};
+use chrono::{DateTime, Utc};
+use http::{Method, Request};
 
+use super::{clock::time_of_day, texts::Texts};
 use crate::{
     client::Client,
     peer::peer,
-    policy::Subject,
-    route::{Template, original_uri},
+    policy::{Policy, Subject},
 };
 
 /// What the request itself says.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    pub(super) arrived_at: DateTime<Utc>,
-    pub(super) started: Instant,
+    arrived_at: SystemTime,
+    started: Instant,
     pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) template: Option<Template>,
+    pub(super) texts: Texts,
     pub(super) peer: Option<IpAddr>,
     pub(super) client: Option<IpAddr>,
-    pub(super) user_agent: Option<HeaderValue>,
-    pub(super) request_id: Option<HeaderValue>,
-    pub(super) traceparent: Option<HeaderValue>,
 }
 
 impl Facts {
+    #[inline]
     pub(crate) fn of<B>(req: &Request<B>, client: &Client) -> Self {
         let peer = peer(req.extensions());
+        let started = Instant::now();
         Self {
-            arrived_at: Utc::now().trunc_subsecs(6),
-            started: Instant::now(),
+            arrived_at: time_of_day(started),
+            started,
             method: req.method().clone(),
-            uri: original_uri(req.uri(), req.extensions()),
-            template: Template::of(req.extensions()),
+            texts: Texts::of(req),
             peer,
             client: client.address(peer, req.headers()),
-            user_agent: req.headers().get(USER_AGENT).cloned(),
-            request_id: request_id(req.headers()),
-            traceparent: req.headers().get(TRACEPARENT).cloned(),
         }
     }
 
+    /// Takes over those of another request, into the memory that is there.
+    pub(super) fn copy(&mut self, other: &Self) {
+        self.texts.copy(&other.texts);
+        self.arrived_at = other.arrived_at;
+        self.started = other.started;
+        self.method.clone_from(&other.method);
+        self.peer = other.peer;
+        self.client = other.client;
+    }
+
+    /// Forgets the request, and keeps the memory.
+    pub(super) fn forget(&mut self) {
+        self.texts.forget();
+    }
+
+    /// Returns how long ago it came.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     pub(crate) fn arrived_at(&self) -> DateTime<Utc> {
-        self.arrived_at
+        let since = self.arrived_at.duration_since(SystemTime::UNIX_EPOCH);
+        let micros = since.map_or(0, |since| since.as_micros());
+        let micros = i64::try_from(micros).unwrap_or(i64::MAX);
+        DateTime::from_timestamp_micros(micros).unwrap_or_default()
     }
 
     pub(crate) fn method(&self) -> &Method {
@@ -62,31 +82,49 @@ impl Facts {
     }
 
     pub(crate) fn path(&self) -> &str {
-        self.uri.path()
+        self.texts.path()
     }
 
-    pub(crate) fn template(&self) -> Option<&Template> {
-        self.template.as_ref()
+    pub(crate) fn texts(&self) -> &Texts {
+        &self.texts
     }
 
-    /// Returns what a policy may know before the handler has run.
-    pub(crate) fn subject(&self) -> Subject<'_> {
+    pub(crate) fn template(&self) -> Option<&str> {
+        self.texts.template()
+    }
+
+    pub(crate) fn has_template(&self) -> bool {
+        self.texts.has_template()
+    }
+
+    /// Returns what this policy may know before the handler has run.
+    pub(crate) fn subject(&self, policy: &Policy) -> Subject<'_> {
+        if !policy.has_rules() {
+            // Nothing asks for the rest.
+            return Subject::arriving(self.method.clone(), "");
+        }
         let subject = Subject::arriving(self.method.clone(), self.path());
-        match &self.template {
-            Some(template) => subject.route(template.as_str()),
+        match self.template() {
+            Some(template) => subject.route(template),
             None => subject,
         }
     }
 
     /// Names the route where no router did.
-    pub(crate) fn set_template(&mut self, template: Template) {
-        self.template = Some(template);
+    pub(crate) fn set_template(&mut self, template: &str) {
+        self.texts.set_template(template);
     }
 }
 
-pub(super) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    headers.get(X_REQUEST_ID).cloned()
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            arrived_at: SystemTime::UNIX_EPOCH,
+            started: Instant::now(),
+            method: Method::GET,
+            texts: Texts::default(),
+            peer: None,
+            client: None,
+        }
+    }
 }
-
-const X_REQUEST_ID: &str = "x-request-id";
-const TRACEPARENT: &str = "traceparent";

@@ -1,11 +1,16 @@
 //! The open request.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::LOCATION};
-use tower_audit_core::AuditEvent;
+use http::{HeaderMap, Method, Response, header::LOCATION};
+use tower_audit_core::{AuditEvent, Text, delivery::Permit};
 
-use super::{Ending, facts::request_id, story::Story};
+use super::{
+    Ending,
+    closed::Closed,
+    end::{End, Head, Promise},
+    texts::request_id,
+};
 use crate::{
     capture::{Outgoing, Tap},
     context::AuditContext,
@@ -17,21 +22,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Draft {
     context: AuditContext,
-    head: Option<Head>,
     is_recorded: bool,
     has_panicked: bool,
-}
-
-/// What the head of the response said.
-#[derive(Debug)]
-pub(crate) struct Head {
-    pub(super) status: StatusCode,
-    pub(super) duration: Duration,
-    pub(super) request_id: Option<HeaderValue>,
-    /// Of a response that says that it succeeded.
-    pub(super) location: Option<HeaderValue>,
-    /// `None` if no rule may ask for the body, or there is none.
-    pub(super) body: Option<Outgoing>,
 }
 
 /// Waits until the record of a request is kept, or nobody can say so.
@@ -41,7 +33,6 @@ impl Draft {
     pub(crate) fn open(context: AuditContext) -> Self {
         Self {
             context,
-            head: None,
             is_recorded: false,
             has_panicked: false,
         }
@@ -53,11 +44,12 @@ impl Draft {
 
     /// Returns whether the response waits for the record.
     pub(crate) fn is_awaited(&self) -> bool {
-        let admission = self.context.slot().admission();
-        admission.mode > Mode::Background && admission.refused.is_none()
+        let admission = self.context.slot().admission_so_far();
+        admission.is_some_and(|now| now.mode > Mode::Background && now.refused.is_none())
     }
 
     /// Runs a piece of the inner service: the context is current, and a panic is noted.
+    #[inline]
     pub(crate) fn watch<T>(&mut self, run: impl FnOnce() -> T) -> T {
         let context = self.context.clone();
         let mut watch = Watch {
@@ -72,38 +64,48 @@ impl Draft {
     /// Notes the head of the response.
     pub(crate) fn head<B>(&mut self, response: &Response<B>) {
         self.context.note_response(response.extensions());
-        let facts = &self.context.slot().facts;
+        let slot = self.context.slot();
+        let duration = slot.facts.elapsed();
         let (status, headers) = (response.status(), response.headers());
-        let request_id = if facts.request_id.is_some() {
+        let request_id = if slot.facts.texts.has_request_id() {
             None
         } else {
             request_id(headers)
         };
-        self.head = Some(Head {
-            status,
-            duration: facts.started.elapsed(),
-            request_id,
-            location: headers
-                .get(LOCATION)
-                .filter(|_| status.is_success())
-                .cloned(),
-            body: None,
-        });
+        let mut notes = slot.notes();
+        let names_created = slot
+            .annotation(&notes)
+            .is_some_and(|known| known.has_id_in_location);
+        let created_id = if names_created && status.is_success() {
+            created_id(headers)
+        } else {
+            None
+        };
+        notes.head = Some(Head { status, duration });
+        if request_id.is_some() || created_id.is_some() {
+            let said = notes.say();
+            said.request_id = request_id;
+            said.created_id = created_id;
+        }
     }
 
     /// Notes what is known of the body that follows the head.
     pub(crate) fn body(&mut self, headers: &HeaderMap, length: Option<u64>) {
-        if let Some(head) = &mut self.head
-            && self.context.slot().plan.has_response_body
-        {
-            head.body = Some(Outgoing::of(headers, length));
+        let slot = self.context.slot();
+        if slot.plan.has_response_body {
+            slot.notes().say().body = Some(Outgoing::of(headers, length));
         }
     }
 
     /// Returns what is to watch the body of the response, if anything is.
     pub(crate) fn watch_body(&mut self) -> Option<Arc<Tap>> {
-        let limit = self.context.slot().shared.body_limit;
-        self.head.as_mut()?.body.as_mut()?.watch(limit)
+        let slot = self.context.slot();
+        if !slot.plan.has_response_body {
+            return None;
+        }
+        let mut notes = slot.notes();
+        let body = notes.say().body.as_mut()?;
+        body.watch(slot.shared.body_limit)
     }
 
     /// Records the event.
@@ -114,11 +116,11 @@ impl Draft {
     /// Records the event, and waits until it is kept; `None` if there is nothing to wait for.
     pub(crate) fn end_and_wait(mut self, ending: Ending) -> Option<Confirming> {
         self.is_recorded = true;
-        let slot = self.context.slot();
         // Whoever is waited for has room, and gives it back if there is nothing to record.
-        let permit = slot.admission().permit.take();
-        let (event, permit) = (self.event(ending)?, permit?);
-        let auditor = slot.shared.auditor.clone();
+        let (closed, permit) = self.close(ending);
+        let (mut closed, permit) = (closed?, permit?);
+        let auditor = self.context.slot().shared.auditor.clone();
+        let event = closed.event();
         Some(Box::pin(async move {
             if let Err(reason) = auditor.record_reserved_durable(permit, event).await {
                 auditor.note_unconfirmed(reason);
@@ -130,22 +132,53 @@ impl Draft {
         if std::mem::replace(&mut self.is_recorded, true) {
             return;
         }
+        let (Some(mut closed), permit) = self.close(ending) else {
+            return;
+        };
         let slot = self.context.slot();
-        let permit = slot.admission().permit.take();
-        if let Some(event) = self.event(ending) {
-            match permit {
-                Some(permit) => slot.shared.auditor.record_reserved(permit, event),
-                None => slot.shared.auditor.record(event),
-            }
+        let auditor = &slot.shared.auditor;
+        match (slot.is_light(), permit) {
+            (true, Some(permit)) => permit.send_deferred(closed),
+            (true, None) => auditor.record_deferred(closed),
+            (false, Some(permit)) => permit.send(closed.event()),
+            (false, None) => auditor.record(closed.event()),
         }
     }
 
-    /// Returns the event, if the request is to be recorded.
-    fn event(&self, ending: Ending) -> Option<AuditEvent> {
+    /// Takes what is known of the request, if it is recorded, and the room that is reserved for it. What is said
+    /// from now on goes nowhere.
+    fn close(&mut self, ending: Ending) -> (Option<Box<Closed>>, Option<Permit<AuditEvent>>) {
         let slot = self.context.slot();
-        let notes = std::mem::take(&mut *slot.notes());
-        Story::new(slot, notes, self.head.as_ref()).end(ending)
+        let (permit, promise) = {
+            let mut admission = slot.admission_so_far();
+            let admission = admission.as_mut();
+            let promise = Promise {
+                is_intended: admission.as_ref().is_some_and(|now| now.is_intended),
+                was_refused: admission.as_ref().is_some_and(|now| now.refused.is_some()),
+            };
+            (admission.and_then(|now| now.permit.take()), promise)
+        };
+        let mut notes = slot.notes();
+        notes.is_over = true;
+        notes.end = End::of(slot, &notes, ending, promise);
+        if notes.end.is_none() {
+            return (None, permit);
+        }
+        (Some(Closed::of(slot, &mut notes)), permit)
     }
+}
+
+/// Returns the id of what was created, from the `Location` of the response.
+fn created_id(headers: &HeaderMap) -> Option<Text> {
+    let path = headers.get(LOCATION)?.to_str().ok()?;
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    // What follows `//` is a host, and says nothing about what was created.
+    let path = path.split_once("//").map_or(path, |(_, rest)| {
+        rest.split_once('/').map_or("", |(_, path)| path)
+    });
+    let last = path.trim_end_matches('/').rsplit('/').next()?;
+    let id = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
+    Some(Text::from(id)).filter(|id| !id.as_str().is_empty())
 }
 
 impl Drop for Draft {

@@ -2,292 +2,186 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use http::{HeaderValue, StatusCode};
 use tower_audit_core::{
-    Actor, ActorKind, AuditEvent, AuditEventBuilder as Builder, Metadata, Outcome, Target, Text,
+    Actor, AuditEvent, AuditEventBuilder as Builder, EventId, Metadata, Outcome, Target, Text,
 };
 
-use super::{Ending, open::Head, trace::trace_id};
-use crate::{
-    annotation::Annotation,
-    context::{Mark, Notes, Slot},
-    naming,
-    policy::{Recorded, Subject},
-    route::Template,
-};
+use super::{End, Facts, closed::Teller, trace::trace_id};
+use crate::{annotation::Annotation, context::Notes, naming::Named, route::Template};
 
 /// What is known of a request.
 pub(crate) struct Story<'a> {
-    slot: &'a Slot,
-    notes: Notes,
-    head: Option<&'a Head>,
-    template: Option<Template>,
+    teller: &'a Teller,
+    facts: &'a Facts,
+    notes: &'a Notes,
+    template: Option<&'a str>,
+    named: Arc<Named>,
 }
 
 impl<'a> Story<'a> {
-    pub(crate) fn new(slot: &'a Slot, mut notes: Notes, head: Option<&'a Head>) -> Self {
-        let template = slot.facts.template.clone();
-        let template = template.or_else(|| notes.template.take());
+    pub(crate) fn of(teller: &'a Teller, facts: &'a Facts, notes: &'a Notes) -> Self {
+        let inner = || notes.template.as_ref().map(Template::as_str);
+        let template = facts.template().or_else(inner);
+        let named = teller.names.of(&facts.method, template, &teller.redaction);
         Self {
-            slot,
+            teller,
+            facts,
             notes,
-            head,
             template,
+            named,
         }
-    }
-
-    /// Returns the event that says that the request has begun.
-    pub(crate) fn pending(self) -> AuditEvent {
-        let annotation = self.annotation();
-        self.event(annotation.as_deref(), Outcome::Pending, None, None)
-    }
-
-    /// Returns the event that says how the request ended, if it is to be recorded.
-    pub(super) fn end(self, ending: Ending) -> Option<AuditEvent> {
-        let (is_intended, refused) = {
-            let admission = self.slot.admission();
-            (admission.is_intended, admission.refused)
-        };
-        let status = self.head.map(|head| head.status);
-        let outcome = ending.outcome(
-            self.notes.outcome,
-            self.notes.failed,
-            status.map(|status| status.as_u16()),
-        );
-        // What a method router was told of one method does not hold for those it refuses.
-        let annotation = self
-            .annotation()
-            .filter(|_| status != Some(StatusCode::METHOD_NOT_ALLOWED));
-        let (policy, subject) = (self.slot.policy.clone(), self.subject(outcome));
-        let is_recorded = match (self.notes.mark, &annotation) {
-            // There is a pending row that waits for its end.
-            _ if is_intended => true,
-            // What could not be recorded did not happen, and does not take the room of what did.
-            _ if refused.is_some() => false,
-            (Some(mark), _) => mark == Mark::Record,
-            (None, Some(annotation)) => !annotation.is_skip(),
-            (None, None) => policy.decide(&subject, || self.slot.event_id()).is_some(),
-        };
-        if !is_recorded {
-            return None;
-        }
-        // Also of what is recorded for another reason.
-        let recorded = policy.matching(&subject);
-        let reason = refused.map(|_| REFUSED).or(ending.reason());
-        let event = self.event(annotation.as_deref(), outcome, reason, recorded);
-        Some(if is_intended {
-            event.completing()
-        } else {
-            event
-        })
     }
 
     /// Returns an event of something else that was done in the request: who, from where and on which route is the
     /// same.
-    pub(crate) fn within(mut self, action: &'static str, target: Target) -> Builder {
-        let actor = self.notes.actor.take().unwrap_or_else(Actor::anonymous);
-        let event = AuditEvent::builder(actor, Text::from_static(action), target);
-        self.with_origin(event)
-            .maybe(self.template().map(capped_path), Builder::route)
-            .maybe(self.notes.tenant_id, Builder::tenant_id)
-    }
-
-    fn event(
-        mut self,
+    pub(crate) fn within(
+        self,
+        action: &'static str,
+        target: Target,
         annotation: Option<&Annotation>,
-        outcome: Outcome,
-        reason: Option<&'static str>,
-        recorded: Option<&Recorded>,
-    ) -> AuditEvent {
-        let event = self.named(annotation);
-        let event = self.with_facts(event).outcome(outcome);
-        let template = self.template();
-        let event = event.maybe(template.map(capped_path), Builder::route);
-        let captured = recorded.and_then(|recorded| self.captured(recorded, outcome));
-        let reason = self.notes.reason.or(reason.map(Text::from_static));
-        event
+    ) -> Builder {
+        let event = AuditEvent::builder(self.actor(), Text::from_static(action), target);
+        self.with_origin(event, annotation)
+            .maybe(self.named.route.clone(), Builder::route)
+            .maybe(self.notes.said().tenant_id.clone(), Builder::tenant_id)
+    }
+
+    /// Returns the event that says that the request has begun.
+    pub(crate) fn begun(self, id: EventId, annotation: Option<Arc<Annotation>>) -> AuditEvent {
+        let end = End::unknown(self.facts, annotation, Outcome::Pending);
+        let metadata = self.notes.said().metadata.clone();
+        self.event(id, end, metadata)
+    }
+
+    /// Returns the event that says how the request ended.
+    pub(super) fn ended(self, id: EventId, end: End, metadata: Metadata) -> AuditEvent {
+        let is_intended = end.is_intended;
+        let event = self.event(id, end, metadata);
+        if is_intended {
+            event.completing()
+        } else {
+            event
+        }
+    }
+
+    fn event(self, id: EventId, end: End, metadata: Metadata) -> AuditEvent {
+        let (facts, notes) = (self.facts, self.notes);
+        let head = notes.head.as_ref();
+        let annotation = end.annotation.as_deref();
+        let said = notes.said();
+        let reason = said.reason.clone();
+        let reason = reason.or_else(|| end.reason.map(Text::from_static));
+        self.with_origin(self.begin(annotation), annotation)
+            .id(id)
+            .created_at(facts.arrived_at())
+            .maybe(head.map(|head| head.status.as_u16()), Builder::status)
+            .duration(end.duration)
+            .outcome(end.outcome)
+            .maybe(self.named.route.clone(), Builder::route)
             .maybe(reason, Builder::reason)
-            .maybe(self.notes.tenant_id, Builder::tenant_id)
-            .all_metadata(self.notes.metadata)
-            .maybe(captured, Builder::captured)
+            .maybe(said.tenant_id.clone(), Builder::tenant_id)
+            .all_metadata(metadata)
+            .maybe(end.captured.map(|captured| *captured), Builder::captured)
+            .maybe(self.teller.service.clone(), Builder::service)
             .build()
-    }
-
-    /// Returns what the policy decides on.
-    fn subject(&self, outcome: Outcome) -> Subject<'_> {
-        let facts = &self.slot.facts;
-        let actor = self.notes.actor.as_ref();
-        let subject = Subject::new(facts.method.clone(), facts.path())
-            .actor(actor.map_or(ActorKind::Anonymous, Actor::kind))
-            .maybe_status(self.head.map(|head| head.status.as_u16()))
-            .outcome(outcome);
-        let subject = match self.template() {
-            Some(template) => subject.route(template),
-            None => subject,
-        };
-        let tenant = self.notes.tenant_id.as_ref().map(Text::as_str);
-        match tenant.or_else(|| actor?.tenant_id()) {
-            Some(tenant) => subject.tenant(tenant),
-            None => subject,
-        }
-    }
-
-    fn captured(&self, recorded: &Recorded, outcome: Outcome) -> Option<Metadata> {
-        let Slot {
-            shared,
-            facts,
-            incoming,
-            ..
-        } = self.slot;
-        let response = self.head.and_then(|head| head.body.as_ref());
-        incoming.captured(
-            recorded,
-            facts.uri.query(),
-            response,
-            outcome,
-            &shared.redaction,
-        )
-    }
-
-    /// Returns the path, without what its template calls a secret.
-    fn path(&self) -> Cow<'a, str> {
-        let (path, redaction) = (self.slot.facts.path(), &self.slot.shared.redaction);
-        let annotation = self.annotation();
-        let target = annotation
-            .as_ref()
-            .and_then(|known| known.target_param.as_ref());
-        let is_target = |name: &str| target.is_some_and(|target| target.as_str() == name);
-        let is_secret = |name: &str| redaction.is_secret(name, is_target(name));
-        match self.template() {
-            Some(template) if naming::has_param_like(template, is_secret) => {
-                let value =
-                    |name: &str, value: &str| redaction.of_parameter(name, value, is_target(name));
-                let path = naming::with_values(template, path, value);
-                // If the path is not of its template, nobody knows where the secret is.
-                let path = path.unwrap_or_else(|| template.to_owned());
-                Cow::Owned(redaction.shown(&path).into_owned())
-            }
-            _ if path.contains(['=', '%']) => redaction.shown(path),
-            _ => Cow::Borrowed(path),
-        }
-    }
-
-    fn template(&self) -> Option<&str> {
-        self.template.as_ref().map(Template::as_str)
-    }
-
-    fn annotation(&self) -> Option<Arc<Annotation>> {
-        let Slot { shared, facts, .. } = self.slot;
-        let from_table = || {
-            let routes = &shared.routes;
-            routes.annotation(&facts.method, self.template()?).cloned()
-        };
-        self.notes.annotation.clone().or_else(from_table)
     }
 
     /// Says who did what to which resource: what the handler said goes before the annotation, and
     /// that before the convention.
-    fn named(&mut self, annotation: Option<&Annotation>) -> Builder {
-        let (action, target) = (self.notes.action.take(), self.notes.target.take());
-        let (target_id, actor) = (self.notes.target_id.take(), self.notes.actor.take());
-        let convention = naming::convention(&self.slot.facts.method, self.template());
-        let action = action.or_else(|| annotation.and_then(|annotation| annotation.action.clone()));
-        let kind = annotation.and_then(|annotation| annotation.target_kind.clone());
-        let param = match annotation.filter(|annotation| annotation.target_kind.is_some()) {
-            Some(annotation) => annotation.target_param.as_ref().map(Text::as_str),
-            None => convention.target_param,
-        };
-        let is_named = annotation.is_some_and(|annotation| annotation.target_param.is_some());
-        let target = target.unwrap_or_else(|| {
-            let id = param.and_then(|param| self.param(self.template()?, param, is_named));
-            Target::new(
-                kind.unwrap_or(convention.target_kind),
-                id.unwrap_or_default(),
-            )
-        });
-        let target_id = target_id.or_else(|| self.created_id(annotation?));
-        let target = match target_id {
-            Some(id) => Target::new(target.kind(), id),
+    fn begin(&self, annotation: Option<&Annotation>) -> Builder {
+        let said = self.notes.said();
+        let annotated = || annotation.and_then(|known| known.action.as_ref());
+        let action = said.action.as_ref().or_else(annotated);
+        let action = action.unwrap_or(&self.named.action).clone();
+        let target = said.target.clone();
+        let target = target.unwrap_or_else(|| self.target(annotation));
+        let target = match said.target_id.as_ref().or(said.created_id.as_ref()) {
+            Some(id) => target.with_id(id.clone()),
             None => target,
         };
-        let actor = actor.unwrap_or_else(Actor::anonymous);
-        AuditEvent::builder(actor, action.unwrap_or(convention.action), target)
+        AuditEvent::builder(self.actor(), action, target)
     }
 
-    /// Returns the id of what was created, from the `Location` of the response, if the annotation asks for it.
-    fn created_id(&self, annotation: &Annotation) -> Option<Text> {
-        let head = self.head.filter(|_| annotation.has_id_in_location)?;
-        let path = head.location.as_ref()?.to_str().ok()?;
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        // What follows `//` is a host, and says nothing about what was created.
-        let path = path.split_once("//").map_or(path, |(_, rest)| {
-            rest.split_once('/').map_or("", |(_, path)| path)
-        });
-        let last = path.trim_end_matches('/').rsplit('/').next()?;
-        let id = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
-        Some(Text::from(id)).filter(|id| !id.as_str().is_empty())
+    fn actor(&self) -> Actor {
+        self.notes.actor.clone().unwrap_or_else(Actor::anonymous)
     }
 
-    fn param(&self, template: &str, param: &str, is_named: bool) -> Option<Cow<'_, str>> {
-        let value = naming::value(template, self.slot.facts.path(), param);
-        if value.is_none() && !naming::has_param(template, param) {
-            self.slot.shared.warn_of_param(template, param);
+    /// Returns the target that the annotation or the convention says.
+    fn target(&self, annotation: Option<&Annotation>) -> Target {
+        let named = &self.named;
+        let (kind, param) = match annotation.and_then(|known| known.target_kind.as_ref()) {
+            Some(kind) => (
+                kind,
+                annotation.and_then(|known| known.target_param.as_ref()),
+            ),
+            None => (&named.target_kind, named.target_param.as_ref()),
+        };
+        let id =
+            param.and_then(|param| self.param(self.template?, param, annotated_param(annotation)));
+        Target::new(kind.clone(), id.unwrap_or_default())
+    }
+
+    /// Returns the value of a parameter, as it may be stored.
+    fn param(&self, template: &str, param: &Text, target: Option<&str>) -> Option<Cow<'_, str>> {
+        let param = param.as_str();
+        let value = self.named.pattern.value(self.facts.path(), param);
+        if value.is_none() && !self.named.has_param(param) {
+            self.teller.warn_of_param(template, param);
         }
-        let redaction = &self.slot.shared.redaction;
-        let treated = value
-            .as_ref()
-            .and_then(|value| redaction.of_parameter(param, value, is_named));
-        let shown = |value: Cow<'_, str>| Cow::Owned(redaction.shown(&value).into_owned());
-        match treated {
-            Some(treated) => Some(Cow::Owned(treated)),
-            None if value.as_ref().is_some_and(|value| value.contains('=')) => value.map(shown),
-            None => value,
+        let (value, redaction) = (value?, &self.teller.redaction);
+        if self.named.is_secret(param, target) {
+            let treated = redaction.of_parameter(param, &value, target == Some(param));
+            return treated.map(Cow::Owned);
         }
+        if value.contains('=') {
+            return Some(Cow::Owned(redaction.shown(&value).into_owned()));
+        }
+        Some(value)
     }
 
-    /// Adds what the request and the head of the response said.
-    fn with_facts(&self, event: Builder) -> Builder {
-        let (facts, head) = (&self.slot.facts, self.head);
-        let duration = head.map_or_else(|| facts.started.elapsed(), |head| head.duration);
-        self.with_origin(event)
-            .id(self.slot.event_id())
-            .created_at(facts.arrived_at)
-            .maybe(head.map(|head| head.status.as_u16()), Builder::status)
-            .duration(duration)
+    /// Returns the path, without what its template calls a secret.
+    fn path(&self, target: Option<&str>) -> Cow<'a, str> {
+        let (path, redaction) = (self.facts.path(), &self.teller.redaction);
+        let may_hide = |found: bool, byte: &u8| found | (*byte == b'=') | (*byte == b'%');
+        match self.template {
+            Some(template) if self.named.has_secret(target) => {
+                let value = |name: &str, value: &str| {
+                    redaction.of_parameter(name, value, target == Some(name))
+                };
+                let path = self.named.pattern.with_values(path, value);
+                // If the path is not of its template, nobody knows where the secret is.
+                let path = path.unwrap_or_else(|| template.to_owned());
+                Cow::Owned(redaction.shown(&path).into_owned())
+            }
+            _ if path.as_bytes().iter().fold(false, may_hide) => redaction.shown(path),
+            _ => Cow::Borrowed(path),
+        }
     }
 
     /// Adds from where the request came.
-    fn with_origin(&self, event: Builder) -> Builder {
-        let facts = &self.slot.facts;
-        let header = |value: &HeaderValue| {
-            Text::capped(&String::from_utf8_lossy(value.as_bytes()), MAX_HEADER)
-        };
-        let trace = facts
-            .traceparent
-            .as_ref()
-            .and_then(|header| header.to_str().ok())
-            .and_then(trace_id);
-        let request_id = facts.request_id.as_ref();
-        let request_id = request_id.or_else(|| self.head?.request_id.as_ref());
+    fn with_origin(&self, event: Builder, annotation: Option<&Annotation>) -> Builder {
+        let (facts, texts) = (self.facts, &self.facts.texts);
+        let request_id = texts.request_id();
+        let request_id = request_id.or_else(|| self.notes.said().request_id.clone());
+        let trace = texts.traceparent().and_then(trace_id);
         event
             .maybe(facts.client, Builder::ip_address)
             .maybe(facts.peer, Builder::peer_address)
-            .maybe(facts.user_agent.as_ref().map(header), Builder::user_agent)
-            .method(facts.method.as_str())
-            .path(capped_path(&self.path()))
-            .maybe(request_id.map(header), Builder::request_id)
+            .maybe(texts.user_agent(), Builder::user_agent)
+            .method(self.named.method.clone())
+            .path(Text::capped(
+                &self.path(annotated_param(annotation)),
+                MAX_PATH,
+            ))
+            .maybe(request_id, Builder::request_id)
             .maybe(trace.map(Text::from), Builder::trace_id)
     }
 }
 
-/// Looks at no more of a long text than is kept.
-fn capped_path(path: &str) -> Text {
-    Text::capped(path, MAX_PATH)
+/// Returns the parameter that an annotation calls the target.
+fn annotated_param(annotation: Option<&Annotation>) -> Option<&str> {
+    annotation?.target_param.as_ref().map(Text::as_str)
 }
 
-/// The reason of a request that was refused because its record could not be kept.
-const REFUSED: &str = "audit_unavailable";
-
-/// What the columns keep, in bytes.
-const MAX_HEADER: usize = 512;
+/// What the columns keep of a path, in bytes.
 const MAX_PATH: usize = 2_048;

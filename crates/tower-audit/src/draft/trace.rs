@@ -5,29 +5,21 @@
 /// See <https://www.w3.org/TR/trace-context/#traceparent-header>: `version-traceid-parentid-flags`,
 /// in lower-case hexadecimal; later versions may append fields.
 pub(super) fn trace_id(header: &str) -> Option<&str> {
-    let mut fields = header.split('-');
-    let (version, trace, parent, flags) = (
-        fields.next()?,
-        fields.next()?,
-        fields.next()?,
-        fields.next()?,
-    );
-    let is_hex = |field: &str, len: usize| {
-        field.len() == len
-            && field
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    let bytes = header.as_bytes();
+    let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let field = |from: usize, to: usize| {
+        let field = bytes.get(from..to)?;
+        let is_closed = matches!(bytes.get(to), None | Some(b'-'));
+        (is_closed && field.iter().all(is_hex)).then_some(field)
     };
-    let is_zero = |field: &str| field.bytes().all(|byte| byte == b'0');
-    let is_valid = is_hex(version, 2)
-        && version != "ff"
-        && (version != "00" || fields.next().is_none())
-        && is_hex(trace, 32)
+    let is_zero = |field: &[u8]| field.iter().all(|byte| *byte == b'0');
+    let (version, trace) = (field(0, 2)?, field(3, 35)?);
+    let (parent, _flags) = (field(36, 52)?, field(53, 55)?);
+    let is_valid = version != b"ff"
+        && (version != b"00" || bytes.len() == 55)
         && !is_zero(trace)
-        && is_hex(parent, 16)
-        && !is_zero(parent)
-        && is_hex(flags, 2);
-    is_valid.then_some(trace)
+        && !is_zero(parent);
+    is_valid.then(|| &header[3..35])
 }
 
 #[cfg(test)]

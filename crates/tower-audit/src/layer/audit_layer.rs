@@ -159,7 +159,7 @@ impl AuditLayer {
     /// names of secrets. See [`privacy`](crate::privacy).
     #[must_use]
     pub fn redaction(mut self, redaction: Redaction) -> Self {
-        Arc::make_mut(&mut self.shared).redaction = redaction;
+        Arc::make_mut(&mut self.shared).set_redaction(redaction);
         self
     }
 

@@ -31,7 +31,7 @@ pin_project! {
         // aborted, so a client that hangs up still leaves a trace.
         pub(super) draft: Option<Draft>,
         // `Some` from when the inner future has resolved until its record is kept.
-        pub(super) waiting: Option<(F::Output, Confirming)>,
+        pub(super) waiting: Option<Box<(F::Output, Confirming)>>,
     }
 }
 
@@ -62,15 +62,15 @@ where
                 return Poll::Ready(in_background(result, draft));
             }
             match in_foreground(&result, draft) {
-                Some(confirming) => *this.waiting = Some((result, confirming)),
+                Some(confirming) => *this.waiting = Some(Box::new((result, confirming))),
                 None => return Poll::Ready(result.map(plain)),
             }
         }
-        if let Some((_, confirming)) = this.waiting.as_mut() {
-            ready!(confirming.as_mut().poll(cx));
+        if let Some(waiting) = this.waiting.as_mut() {
+            ready!(waiting.1.as_mut().poll(cx));
         }
         match this.waiting.take() {
-            Some((result, _)) => Poll::Ready(result.map(plain)),
+            Some(waiting) => Poll::Ready(waiting.0.map(plain)),
             None => Poll::Pending,
         }
     }

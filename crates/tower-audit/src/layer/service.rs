@@ -8,13 +8,12 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::{RequestInfo, ResponseBody, ResponseFuture, Shared};
+use super::{RequestInfo, ResponseBody, ResponseFuture, Shared, shared::records_for_certain};
 use crate::{
-    context::AuditContext,
+    context::{AuditContext, Slot},
     draft::{Draft, Facts},
     identify::Identified,
     mode::{Gate, Mode, admit},
-    route::Template,
 };
 
 /// Middleware that records one audit event per request.
@@ -43,17 +42,7 @@ where
 
     fn call(&mut self, mut req: Request<ReqBody>) -> Self::Future {
         if let Some(context) = req.extensions().get::<AuditContext>().cloned() {
-            // A layer around this one records the request.
-            let facts = &context.slot().facts;
-            let plan = self.shared.policy.current().plan(&facts.subject());
-            let mode = self.shared.mode(facts, &plan);
-            let gate = if mode > context.mode() {
-                Gate::closed(self.take_ready(), req, admit(context, mode))
-            } else {
-                Gate::Open {
-                    inner: self.inner.call(req),
-                }
-            };
+            let gate = self.inside(context, req);
             return ResponseFuture {
                 gate,
                 draft: None,
@@ -86,14 +75,40 @@ where
     }
 }
 
+impl<S: Clone> AuditService<S> {
+    /// Passes on a request that a layer around this one records.
+    fn inside<B>(&mut self, context: AuditContext, req: Request<B>) -> Gate<S::Future, S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        let facts = &context.slot().facts;
+        let policy = self.shared.policy.current();
+        let plan = policy.plan(&facts.subject(&policy));
+        let table = self.shared.annotation(facts).map(|table| &**table);
+        let mode = self.shared.mode(table, &plan);
+        if mode > context.mode() {
+            return Gate::closed(self.take_ready(), req, admit(context, mode));
+        }
+        Gate::Open {
+            inner: self.inner.call(req),
+        }
+    }
+
+    /// Takes the service that was polled ready, and leaves one that was not.
+    fn take_ready(&mut self) -> S {
+        let next = self.inner.clone();
+        std::mem::replace(&mut self.inner, next)
+    }
+}
+
 impl<S> AuditService<S> {
     /// Puts the context of a request where inner code finds it.
     fn open<B>(&self, req: &mut Request<B>) -> AuditContext {
         let mut facts = Facts::of(req, &self.shared.client);
-        if facts.template().is_none()
+        if !facts.has_template()
             && let Some(template) = self.shared.routes.template(facts.path())
         {
-            facts.set_template(Template::Table(Arc::clone(template)));
+            facts.set_template(template);
         }
         let context = AuditContext::new(Arc::clone(&self.shared), facts, req.headers());
         if let Some(Identified(actor)) = req.extensions_mut().remove::<Identified>() {
@@ -105,19 +120,11 @@ impl<S> AuditService<S> {
 
     /// Returns in which mode a request has to be admitted, if it has to.
     fn admission(&self, context: &AuditContext) -> Option<Mode> {
-        let (facts, plan) = (&context.slot().facts, &context.slot().plan);
-        let mode = self.shared.mode(facts, plan);
-        let needs_room = self.shared.reserves() && self.shared.records_for_certain(facts, plan);
+        let Slot { table, plan, .. } = context.slot();
+        let table = table.as_deref();
+        let mode = self.shared.mode(table, plan);
+        let needs_room = self.shared.reserves() && records_for_certain(table, plan);
         let is_admitted = mode > Mode::Background || needs_room;
         is_admitted.then_some(mode)
-    }
-
-    /// Takes the service that was polled ready, and leaves one that was not.
-    fn take_ready(&mut self) -> S
-    where
-        S: Clone,
-    {
-        let next = self.inner.clone();
-        std::mem::replace(&mut self.inner, next)
     }
 }

@@ -15,7 +15,7 @@ use tower_audit_core::{Actor, Auditor, Overflow};
 use crate::{
     annotation::{Annotation, Routes},
     client::Client,
-    draft::Facts,
+    draft::{Facts, Spares},
     mode::Mode,
     peer::peer,
     policy::{Plan, PolicyCell},
@@ -27,13 +27,12 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) auditor: Auditor,
     pub(crate) policy: Arc<PolicyCell>,
-    pub(crate) redaction: Redaction,
     pub(crate) body_limit: usize,
     pub(crate) routes: Routes,
+    pub(crate) spares: Arc<Spares>,
     pub(super) actor: Option<Arc<FindActor>>,
     pub(crate) mode: Mode,
     pub(crate) client: Client,
-    has_warned: Arc<AtomicBool>,
     is_reaping: Arc<AtomicBool>,
 }
 
@@ -41,28 +40,28 @@ pub(super) type FindActor = dyn Fn(&RequestInfo<'_>) -> Option<Actor> + Send + S
 
 impl Shared {
     pub(super) fn new(auditor: Auditor) -> Self {
+        let spares = Spares::new(Redaction::default(), auditor.service().cloned());
         Self {
             auditor,
             policy: Arc::default(),
-            redaction: Redaction::default(),
             body_limit: DEFAULT_BODY_LIMIT,
             routes: Routes::default(),
+            spares,
             actor: None,
             mode: Mode::default(),
             client: Client::default(),
-            has_warned: Arc::default(),
             is_reaping: Arc::default(),
         }
     }
 
     /// Returns the mode that is known of a request before its handler is.
-    pub(super) fn mode(&self, facts: &Facts, plan: &Plan) -> Mode {
-        let own = match self.annotation(facts) {
+    pub(super) fn mode(&self, table: Option<&Annotation>, plan: &Plan) -> Mode {
+        let own = match table {
             Some(annotation) if annotation.is_skip() => return Mode::Background,
             Some(annotation) => annotation.mode.max(plan.mode),
             None => plan.mode,
         };
-        if self.records_for_certain(facts, plan) {
+        if records_for_certain(table, plan) {
             own.max(self.mode)
         } else {
             own
@@ -75,17 +74,13 @@ impl Shared {
         matches!(overflow, Overflow::Wait(_) | Overflow::Reject)
     }
 
-    /// Returns whether a request will be recorded however it ends.
-    pub(super) fn records_for_certain(&self, facts: &Facts, plan: &Plan) -> bool {
-        match self.annotation(facts) {
-            Some(annotation) => !annotation.is_skip(),
-            None => plan.is_certain,
+    /// Returns what the table says of a request.
+    pub(crate) fn annotation(&self, facts: &Facts) -> Option<&Arc<Annotation>> {
+        if self.routes.is_empty() {
+            return None;
         }
-    }
-
-    fn annotation(&self, facts: &Facts) -> Option<&Arc<Annotation>> {
         let template = facts.template()?;
-        self.routes.annotation(facts.method(), template.as_str())
+        self.routes.annotation(facts.method(), template)
     }
 
     /// Makes sure that pending rows are looked after.
@@ -95,16 +90,20 @@ impl Shared {
         }
     }
 
-    /// Says once that an annotation asks for a parameter that its route does not have.
-    pub(crate) fn warn_of_param(&self, template: &str, param: &str) {
-        if !self.has_warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                route = template,
-                param,
-                "an annotation takes the id of its target from a path parameter that its route does not have; \
-                 the id is left empty"
-            );
-        }
+    pub(crate) fn redaction(&self) -> &Redaction {
+        &self.spares.teller.redaction
+    }
+
+    pub(super) fn set_redaction(&mut self, redaction: Redaction) {
+        self.spares = Spares::new(redaction, self.auditor.service().cloned());
+    }
+}
+
+/// Returns whether a request, of which the table says this, will be recorded however it ends.
+pub(super) fn records_for_certain(table: Option<&Annotation>, plan: &Plan) -> bool {
+    match table {
+        Some(annotation) => !annotation.is_skip(),
+        None => plan.is_certain,
     }
 }
 

@@ -16,8 +16,8 @@ pin_project! {
     #[project = GateProject]
     pub(crate) enum Gate<F, S, B> {
         Closed {
-            // `None` once it was called.
-            call: Option<(S, Request<B>)>,
+            // `None` once it was called. In a box: most requests do not come here, and all would be as large.
+            call: Option<Box<(S, Request<B>)>>,
             admitting: Admitting,
         },
         Refused { reason: Refused },
@@ -32,7 +32,7 @@ impl<F, S, B> Gate<F, S, B> {
     /// Returns a gate that opens once the request is admitted. The service was polled ready.
     pub(crate) fn closed(service: S, request: Request<B>, admitting: Admitting) -> Self {
         Self::Closed {
-            call: Some((service, request)),
+            call: Some(Box::new((service, request))),
             admitting,
         }
     }
@@ -52,9 +52,10 @@ impl<F, S, B> Gate<F, S, B> {
                 GateProject::Closed { call, admitting } => {
                     ready!(admitting.as_mut().poll(cx))?;
                     // It is there until this very moment.
-                    let Some((mut service, request)) = call.take() else {
+                    let Some(call) = call.take() else {
                         return Poll::Pending;
                     };
+                    let (mut service, request) = *call;
                     service.call(request)
                 }
             };

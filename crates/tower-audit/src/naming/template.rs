@@ -4,39 +4,128 @@ use std::{borrow::Cow, ops::Range};
 
 use percent_encoding::percent_decode_str;
 
-/// Returns the value of a parameter, percent-decoded, or `None` if the path is not of the template
-/// or the template has no such parameter.
-pub(crate) fn value<'p>(template: &str, path: &'p str, name: &str) -> Option<Cow<'p, str>> {
-    let mut found = None;
-    let is_whole = each_param(template, path, |param, place| {
-        if found.is_none() && param == name {
-            found = Some(place);
-        }
-    });
-    found
-        .filter(|_| is_whole)
-        .map(|place| percent_decode_str(&path[place]).decode_utf8_lossy())
+/// A template that was parsed, to read paths by.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    parts: Vec<Part>,
 }
 
-/// Returns the path with other values for some of its parameters, of which `value` gets the decoded one, or
-/// `None` if the path is not of the template.
-pub(crate) fn with_values(
-    template: &str,
-    path: &str,
-    value: impl Fn(&str, &str) -> Option<String>,
-) -> Option<String> {
-    let mut other = String::new();
-    let mut end = 0;
-    let is_whole = each_param(template, path, |name, place| {
-        let decoded = percent_decode_str(&path[place.clone()]).decode_utf8_lossy();
-        if let Some(value) = value(name, &decoded) {
-            other.push_str(&path[end..place.start]);
-            other.push_str(&value);
-            end = place.end;
+#[derive(Debug)]
+enum Part {
+    Literal(Box<str>),
+    Param {
+        prefix: Box<str>,
+        name: Box<str>,
+        suffix: Box<str>,
+        is_wildcard: bool,
+    },
+}
+
+impl Pattern {
+    pub(crate) fn parse(template: &str) -> Self {
+        Self {
+            parts: template.split('/').map(Part::parse).collect(),
         }
-    });
-    other.push_str(&path[end..]);
-    is_whole.then_some(other)
+    }
+
+    /// Returns the names of the parameters.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Param { name, .. } => Some(&**name),
+            Part::Literal(_) => None,
+        })
+    }
+
+    /// Returns the value of a parameter, percent-decoded, or `None` if the path is not of the template
+    /// or the template has no such parameter.
+    pub(crate) fn value<'p>(&self, path: &'p str, name: &str) -> Option<Cow<'p, str>> {
+        let mut found = None;
+        let is_whole = self.each_param(path, |param, place| {
+            if found.is_none() && param == name {
+                found = Some(place);
+            }
+        });
+        found
+            .filter(|_| is_whole)
+            .map(|place| percent_decode_str(&path[place]).decode_utf8_lossy())
+    }
+
+    /// Returns the path with other values for some of its parameters, of which `value` gets the decoded one, or
+    /// `None` if the path is not of the template.
+    pub(crate) fn with_values(
+        &self,
+        path: &str,
+        value: impl Fn(&str, &str) -> Option<String>,
+    ) -> Option<String> {
+        let mut other = String::new();
+        let mut end = 0;
+        let is_whole = self.each_param(path, |name, place| {
+            let decoded = percent_decode_str(&path[place.clone()]).decode_utf8_lossy();
+            if let Some(value) = value(name, &decoded) {
+                other.push_str(&path[end..place.start]);
+                other.push_str(&value);
+                end = place.end;
+            }
+        });
+        other.push_str(&path[end..]);
+        is_whole.then_some(other)
+    }
+
+    /// Calls `see` with the name and the place of each parameter, and returns whether the path is of the template.
+    fn each_param(&self, path: &str, mut see: impl FnMut(&str, Range<usize>)) -> bool {
+        let mut rest = Some(0);
+        for part in &self.parts {
+            let Some(start) = rest else { return false };
+            let slash = path[start..].bytes().position(|byte| byte == b'/');
+            let end = slash.map_or(path.len(), |slash| start + slash);
+            let next = slash.map(|slash| start + slash + 1);
+            let segment = &path[start..end];
+            rest = match part {
+                Part::Literal(literal) if segment == &**literal => next,
+                Part::Literal(_) => return false,
+                Part::Param {
+                    prefix,
+                    name,
+                    is_wildcard: true,
+                    ..
+                } => {
+                    if !segment.starts_with(&**prefix) {
+                        return false;
+                    }
+                    see(name, start + prefix.len()..path.len());
+                    None
+                }
+                Part::Param {
+                    prefix,
+                    name,
+                    suffix,
+                    ..
+                } => {
+                    let value = segment.strip_prefix(&**prefix);
+                    let value = value.and_then(|value| value.strip_suffix(&**suffix));
+                    let Some(value) = value else { return false };
+                    let from = start + prefix.len();
+                    see(name, from..from + value.len());
+                    next
+                }
+            };
+        }
+        rest.is_none()
+    }
+}
+
+impl Part {
+    fn parse(part: &str) -> Self {
+        match Placeholder::parse(part) {
+            Some(placeholder) => Self::Param {
+                prefix: placeholder.prefix.into(),
+                name: placeholder.name.into(),
+                suffix: placeholder.suffix.into(),
+                is_wildcard: placeholder.is_wildcard,
+            },
+            None => Self::Literal(literal(part).into()),
+        }
+    }
 }
 
 /// Returns a path of the template, with these values for its parameters.
@@ -54,50 +143,9 @@ pub(crate) fn filled(template: &str, value: impl Fn(&str) -> String) -> String {
     parts.join("/")
 }
 
-/// Calls `see` with the name and the place of each parameter, and returns whether the path is of the template.
-fn each_param(template: &str, path: &str, mut see: impl FnMut(&str, Range<usize>)) -> bool {
-    let mut rest = Some(0);
-    for part in template.split('/') {
-        let Some(start) = rest else { return false };
-        let (segment, after) = first_segment(&path[start..]);
-        let next = after.map(|after| path.len() - after.len());
-        match Placeholder::parse(part) {
-            Some(placeholder) if placeholder.is_wildcard => {
-                if !path[start..].starts_with(placeholder.prefix) {
-                    return false;
-                }
-                see(
-                    placeholder.name,
-                    start + placeholder.prefix.len()..path.len(),
-                );
-                rest = None;
-            }
-            Some(placeholder) => {
-                let value = segment.strip_prefix(placeholder.prefix);
-                let value = value.and_then(|value| value.strip_suffix(placeholder.suffix));
-                let Some(value) = value else { return false };
-                let from = start + placeholder.prefix.len();
-                see(placeholder.name, from..from + value.len());
-                rest = next;
-            }
-            None if segment == literal(part) => rest = next,
-            None => return false,
-        }
-    }
-    rest.is_none()
-}
-
-/// Returns whether the template has a parameter with a name like that.
-pub(crate) fn has_param_like(template: &str, is_like: impl Fn(&str) -> bool) -> bool {
-    template
-        .split('/')
-        .filter_map(Placeholder::parse)
-        .any(|placeholder| is_like(placeholder.name))
-}
-
 /// Returns `true` if the template has a parameter of this name.
 pub(crate) fn has_param(template: &str, name: &str) -> bool {
-    has_param_like(template, |param| param == name)
+    Pattern::parse(template).names().any(|param| param == name)
 }
 
 /// `{id}`, `{*rest}`, or one with text around it.
@@ -128,11 +176,6 @@ impl<'t> Placeholder<'t> {
     }
 }
 
-fn first_segment(path: &str) -> (&str, Option<&str>) {
-    path.split_once('/')
-        .map_or((path, None), |(segment, rest)| (segment, Some(rest)))
-}
-
 fn literal(part: &str) -> Cow<'_, str> {
     if part.contains(['{', '}']) {
         Cow::Owned(part.replace("{{", "{").replace("}}", "}"))
@@ -147,7 +190,7 @@ mod tests {
 
     fn check(template: &str, path: &str, name: &str, expected: Option<&str>) {
         assert_eq!(
-            value(template, path, name).as_deref(),
+            Pattern::parse(template).value(path, name).as_deref(),
             expected,
             "{template} {path} {name}"
         );

@@ -130,19 +130,6 @@ impl Policy {
         Explanation::of(self, &subject.into())
     }
 
-    /// Returns how a request that has ended is recorded, if it is.
-    pub(crate) fn decide(
-        &self,
-        subject: &Subject<'_>,
-        id: impl FnOnce() -> EventId,
-    ) -> Option<&Recorded> {
-        let recorded = self.matching(subject)?;
-        match recorded.sample {
-            Some(part) if subject.is_successful_read() => (lot(id()) < part).then_some(recorded),
-            _ => Some(recorded),
-        }
-    }
-
     /// Returns how a request that has ended is recorded if it is, whatever is sampled.
     pub(crate) fn matching(&self, subject: &Subject<'_>) -> Option<&Recorded> {
         let mut rules = self.compiled.rules.iter();
@@ -177,12 +164,27 @@ impl Policy {
         plan
     }
 
+    /// Returns whether there are rules, which look at more of a request than its method and its outcome.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.compiled.rules.is_empty()
+    }
+
     /// Returns whether a rule asks for pending rows.
     pub(crate) fn is_strict(&self) -> bool {
         self.compiled.rules.iter().any(|rule| match &rule.effect {
             Effect::Skip => false,
             Effect::Record(recorded) => recorded.mode == Mode::Strict,
         })
+    }
+}
+
+impl Recorded {
+    /// Returns whether a request that ended so is in the sample.
+    pub(crate) fn samples(&self, subject: &Subject<'_>, id: impl FnOnce() -> EventId) -> bool {
+        match self.sample {
+            Some(part) if subject.is_successful_read() => lot(id()) < part,
+            _ => true,
+        }
     }
 }
 

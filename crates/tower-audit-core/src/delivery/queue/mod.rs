@@ -15,7 +15,7 @@ use super::{
     fate::{Fate, Ticket},
     log::Once,
     permit::Permit,
-    record::Record,
+    record::{Entry, Record},
     schedule::Decision,
     settings::DeliverySettings,
     state::{Left, Phase, State},
@@ -63,7 +63,7 @@ impl<R: Record> Queue<R> {
     }
 
     /// Takes the record, or drops and counts it. A ticket is dropped with it.
-    pub(super) fn push(&self, record: Box<R>) {
+    pub(super) fn push(&self, record: Entry<R>) {
         let bytes = record.size();
         let state = self.lock();
         if state.is_closed() {
@@ -78,7 +78,7 @@ impl<R: Record> Queue<R> {
     /// Takes the record into the room that was reserved for it.
     pub(super) fn push_reserved(
         &self,
-        record: Box<R>,
+        record: Entry<R>,
         reserved_bytes: usize,
         ticket: Option<Ticket>,
     ) {
@@ -97,11 +97,13 @@ impl<R: Record> Queue<R> {
     fn enter(
         &self,
         mut state: MutexGuard<'_, State<R>>,
-        record: Box<R>,
+        record: Entry<R>,
         bytes: usize,
         ticket: Option<Ticket>,
     ) {
-        let wakes = state.enter(record, bytes, ticket, Instant::now());
+        // To ask for the time is as dear as all the rest of this.
+        let now = state.needs_time().then(Instant::now);
+        let wakes = state.enter(record, bytes, ticket, now);
         drop(state);
         if wakes {
             self.work.notify_one();

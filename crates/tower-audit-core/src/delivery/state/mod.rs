@@ -14,6 +14,7 @@ use super::{
     breaker::Breaker,
     counts::Counts,
     fate::{Fate, Ticket},
+    record::Entry,
     schedule::{Decision, Limits, decide},
     settings::{DeliverySettings, Overflow},
     stats::DropReason,
@@ -31,7 +32,9 @@ pub(super) struct State<R> {
     /// The number of the first waiting record; records are numbered as they enter.
     head: u64,
     under_way: Vec<UnderWay>,
-    /// Records whose batch was given up unsettled, for [`finish`](Self::finish).
+    /// When the last batch was begun.
+    last_write: Option<Instant>,
+    /// Records whose batch was given up unsettled, for [`take_left`](Self::take_left).
     returned: Vec<Left<R>>,
     reserved: usize,
     reserved_bytes: usize,
@@ -92,7 +95,7 @@ struct Replay {
 }
 
 struct Waiting<R> {
-    record: Box<R>,
+    record: Entry<R>,
     bytes: usize,
     since: Instant,
     ticket: Option<Ticket>,
@@ -113,11 +116,11 @@ struct UnderWay {
 pub(super) struct Cut<R> {
     pub(super) first: u64,
     pub(super) is_spill: bool,
-    pub(super) records: Vec<(Box<R>, Option<Ticket>)>,
+    pub(super) records: Vec<Left<R>>,
 }
 
 /// A record that nobody has settled, and who waits for it.
-pub(super) type Left<R> = (R, Option<Ticket>);
+pub(super) type Left<R> = (Entry<R>, Option<Ticket>);
 
 impl<R> State<R> {
     pub(super) fn new(settings: &DeliverySettings, has_spool: bool) -> Self {
@@ -126,6 +129,7 @@ impl<R> State<R> {
             batch_bytes: settings.batch_bytes,
             in_flight: settings.in_flight,
             linger: settings.linger,
+            pace: settings.pace,
             spill_after: settings.spill_after,
         };
         Self {
@@ -139,6 +143,7 @@ impl<R> State<R> {
             awaited: 0,
             head: 0,
             under_way: Vec::new(),
+            last_write: None,
             returned: Vec::new(),
             reserved: 0,
             reserved_bytes: 0,
@@ -158,14 +163,23 @@ impl<R> State<R> {
         }
     }
 
-    /// Takes a record in; returns whether the worker has to be told.
+    /// Returns whether the next record that enters has to come with the time: of those that come together only a few
+    /// do.
+    pub(super) fn needs_time(&self) -> bool {
+        self.waiting.is_empty() || self.counts.accepted.is_multiple_of(TIMELESS)
+    }
+
+    /// Takes a record in; returns whether the worker has to be told. Without a time it counts as old as the one before
+    /// it.
     pub(super) fn enter(
         &mut self,
-        record: Box<R>,
+        record: Entry<R>,
         bytes: usize,
         ticket: Option<Ticket>,
-        now: Instant,
+        now: Option<Instant>,
     ) -> bool {
+        let before = self.waiting.back().map(|before| before.since);
+        let since = now.or(before).unwrap_or_else(Instant::now);
         self.counts.accepted += 1;
         self.is_refusing = false;
         self.waiting_bytes += bytes;
@@ -174,7 +188,7 @@ impl<R> State<R> {
         self.waiting.push_back(Waiting {
             record,
             bytes,
-            since: now,
+            since,
             ticket,
         });
         let is_batch = self.waiting_bytes >= self.limits.batch_bytes.get();
@@ -218,6 +232,7 @@ impl<R> State<R> {
             Decision::Write => {
                 self.wake_at = usize::MAX;
                 self.replay.was_last = false;
+                self.last_write = Some(now);
                 Ok(self.cut(false))
             }
             Decision::Spill => {
@@ -309,7 +324,7 @@ impl<R> State<R> {
         left.extend(
             waiting
                 .into_iter()
-                .map(|waiting| (*waiting.record, waiting.ticket)),
+                .map(|waiting| (waiting.record, waiting.ticket)),
         );
         self.under_way.push(UnderWay {
             since: None,
@@ -350,6 +365,9 @@ impl<R> State<R> {
         self.phase == Phase::Finished || oldest.unwrap_or(self.head) >= target
     }
 }
+
+/// So many records share a time.
+const TIMELESS: u64 = 16;
 
 fn count(records: usize) -> u64 {
     u64::try_from(records).unwrap_or(u64::MAX)

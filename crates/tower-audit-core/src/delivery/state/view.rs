@@ -1,5 +1,7 @@
 //! What can be seen of the state: the counts, the room that is left, and what a decision depends on.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{Phase, State, count};
@@ -92,6 +94,9 @@ impl<R> State<R> {
                 .map(|oldest| now.saturating_duration_since(oldest.since))
                 .unwrap_or_default(),
             in_flight: self.writing(),
+            last_write: self
+                .last_write
+                .map_or(Duration::MAX, |begun| now.saturating_duration_since(begun)),
             is_replaying: self.replay.is_writing || wants,
             is_urgent: self.is_closed() || self.awaited > 0 || self.flush_to > self.head,
             spill,

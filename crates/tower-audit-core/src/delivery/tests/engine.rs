@@ -28,6 +28,22 @@ async fn records_that_come_while_a_batch_is_written_go_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_is_quick_gets_a_batch_a_pace_and_not_one_a_record() {
+    let store = Scripted::open();
+    let delivery = start(DeliverySettings::new(), store.clone());
+    for id in 0..20 {
+        delivery.record(item(id));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
+    }
+    delivery.flush().await;
+    let sizes = store.batch_sizes();
+    assert_eq!(sizes.iter().sum::<usize>(), 20);
+    assert_eq!(sizes[0], 1, "the first is written at once");
+    assert!((4..=6).contains(&sizes.len()), "{sizes:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn beside_a_stuck_batch_a_record_waits_no_longer_than_the_linger() {
     let store = Scripted::closed();
     let delivery = start(DeliverySettings::new().write_timeout(LIMIT), store.clone());

@@ -51,7 +51,7 @@ fn the_worker_is_woken_for_every_record_and_each_is_settled_once() {
             let queue = Arc::clone(&queue);
             thread::spawn(move || {
                 for id in ids {
-                    queue.push(Box::new(item(id)));
+                    queue.push(item(id).into());
                     assert_conserved(queue.stats());
                 }
             })
@@ -78,7 +78,7 @@ fn a_shutdown_beside_records_that_come_leaves_each_counted() {
         });
         let pusher = thread::spawn({
             let queue = Arc::clone(&queue);
-            move || (0..5).for_each(|id| queue.push(Box::new(item(id))))
+            move || (0..5).for_each(|id| queue.push(item(id).into()))
         });
         close(&queue);
         assert_conserved(queue.stats());
@@ -139,7 +139,7 @@ fn whoever_waits_for_a_record_is_told_what_became_of_it_even_beside_a_shutdown()
             move || {
                 let (ticket, fate): (Ticket, _) = oneshot::channel();
                 let [permit] = block_on(queue.reserve(100));
-                permit.send_with(Box::new(item(1)), Some(ticket));
+                permit.send_with(item(1).into(), Some(ticket));
                 // An error: the ticket went with a record that came too late.
                 block_on(fate).ok()
             }

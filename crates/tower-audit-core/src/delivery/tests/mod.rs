@@ -1,5 +1,6 @@
 //! The engine as a whole, against a writer that does what the test says.
 
+mod deferred;
 mod durable;
 mod engine;
 #[cfg(shuttle)]
