@@ -2,4 +2,5 @@
 #![expect(clippy::print_stdout, reason = "a command talks to the terminal")]
 
 pub mod command;
+pub mod debian;
 pub mod postgres;

@@ -5,6 +5,7 @@
     reason = "a command talks to the terminal"
 )]
 
+mod bench;
 mod chaos;
 mod fuzz;
 mod test;
@@ -26,6 +27,8 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> anyhow::Result<()> {
     match arguments {
         ["test"] => test::run_all(),
+        ["bench"] => bench::run_all(None),
+        ["bench", "--quick"] => bench::run_all(Some("--quick")),
         ["postgres"] => postgres::serve(),
         ["chaos"] => chaos::run_for("1"),
         ["chaos", minutes] => chaos::run_for(minutes),
@@ -45,6 +48,11 @@ Usage: cargo xtask <command>
   test       Format, lints, every test with SQLite and with Postgres, doc tests, docs.
              Postgres: the URL in TOWER_AUDIT_TEST_POSTGRES if set, else a throw-away
              cluster on a free port of the loopback, installed first where possible.
+  bench [--quick]
+             Measure what the layer costs a request and how fast the stores take rows, beside
+             what one would pick instead; print one table, and write target/bench/summary.json.
+             Takes wrk and valgrind, installed first where possible. Half an hour, or
+             (--quick) five minutes.
   postgres   Start such a throw-away cluster, print its URL, and stop it on Enter.
   chaos [minutes]
              Kill services, databases and connections under load, again and again (1 minute),

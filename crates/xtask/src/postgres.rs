@@ -23,7 +23,10 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::command::{quiet, run};
+use crate::{
+    command::quiet,
+    debian::{can_install, install},
+};
 
 /// Names the Postgres to use.
 pub const VARIABLE: &str = "TOWER_AUDIT_TEST_POSTGRES";
@@ -341,8 +344,7 @@ fn find_or_install() -> anyhow::Result<PathBuf> {
     if let Some(programs) = find() {
         return Ok(programs);
     }
-    let is_root = quiet(Command::new("id").arg("-u"))? == "0";
-    if !is_root || !Path::new("/etc/debian_version").exists() {
+    if !can_install()? {
         bail!(
             "there is no Postgres here: install the server (13 or later; on Debian `apt-get install \
              postgresql`), or set {VARIABLE} to the URL of one"
@@ -354,16 +356,7 @@ fn find_or_install() -> anyhow::Result<PathBuf> {
         "/etc/postgresql-common/createcluster.d/tower-audit.conf",
         "create_main_cluster = false\n",
     )?;
-    run(Command::new("apt-get").args(["update", "-q"]))?;
-    run(Command::new("apt-get")
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .args([
-            "install",
-            "-q",
-            "-y",
-            "--no-install-recommends",
-            "postgresql",
-        ]))?;
+    install("postgresql")?;
     find().context("the package was installed, but there is no `initdb` in /usr/lib/postgresql")
 }
 

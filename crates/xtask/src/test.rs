@@ -7,6 +7,8 @@ use xtask::{
     postgres::{Postgres, VARIABLE},
 };
 
+use crate::bench;
+
 /// Runs everything that must hold, cheapest first.
 pub(crate) fn run_all() -> anyhow::Result<()> {
     let started = Instant::now();
@@ -37,6 +39,7 @@ pub(crate) fn run_all() -> anyhow::Result<()> {
         .args(["--target-dir", "target/shuttle", "interleavings"]))?;
     let postgres = Postgres::find_or_start()?;
     run(cargo().env(VARIABLE, postgres.url()).arg("test").args(all))?;
+    bench::instructions()?;
     run(cargo()
         .env("RUSTDOCFLAGS", "-D warnings")
         .arg("doc")
