@@ -1,6 +1,6 @@
 //! Records that left the queue together and are not settled yet.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, vec};
 
 use super::{
     fate::{Fate, Ticket},
@@ -16,6 +16,8 @@ pub(super) struct Batch<R: Record> {
     queue: Arc<Queue<R>>,
     first: u64,
     is_spill: bool,
+    /// Those that are still to be made.
+    entries: vec::IntoIter<Left<R>>,
     records: Vec<R>,
     tickets: Vec<Option<Ticket>>,
     is_settled: Vec<bool>,
@@ -24,26 +26,34 @@ pub(super) struct Batch<R: Record> {
 
 impl<R: Record> Batch<R> {
     pub(super) fn new(queue: Arc<Queue<R>>, cut: Cut<R>) -> Self {
-        let Cut {
-            first,
-            is_spill,
-            records,
-        } = cut;
-        let cut = records.len();
-        let (records, tickets) = made(records);
-        let unsettled = records.len();
-        if unsettled < cut {
-            queue.settle(first, cut - unsettled, Fate::Dropped(DropReason::Rejected));
-        }
+        let size = cut.records.len();
         Self {
             queue,
-            first,
-            is_spill,
-            records,
-            tickets,
-            is_settled: vec![false; unsettled],
-            unsettled,
+            first: cut.first,
+            is_spill: cut.is_spill,
+            entries: cut.records.into_iter(),
+            records: Vec::with_capacity(size),
+            tickets: Vec::with_capacity(size),
+            is_settled: Vec::with_capacity(size),
+            unsettled: 0,
         }
+    }
+
+    /// Makes some of the records, at most so many, and returns whether those were the last. One that cannot be made
+    /// is dropped and counted.
+    pub(super) fn make(&mut self, most: usize) -> bool {
+        for (entry, ticket) in self.entries.by_ref().take(most) {
+            if let Some(record) = entry.make() {
+                self.records.push(record);
+                self.tickets.push(ticket);
+                self.is_settled.push(false);
+                self.unsettled += 1;
+            } else {
+                let fate = Fate::Dropped(DropReason::Rejected);
+                self.queue.settle(self.first, 1, fate);
+            }
+        }
+        self.entries.len() == 0
     }
 
     pub(super) fn records(&self) -> &[R] {
@@ -70,30 +80,18 @@ impl<R: Record> Batch<R> {
     }
 }
 
-/// Makes the records, but for those that cannot be made.
-pub(super) fn made<R: Record>(entries: Vec<Left<R>>) -> (Vec<R>, Vec<Option<Ticket>>) {
-    let mut records = Vec::with_capacity(entries.len());
-    let mut tickets = Vec::with_capacity(entries.len());
-    for (entry, ticket) in entries {
-        if let Some(record) = entry.make() {
-            records.push(record);
-            tickets.push(ticket);
-        }
-    }
-    (records, tickets)
-}
-
 impl<R: Record> Drop for Batch<R> {
     fn drop(&mut self) {
-        if self.unsettled == 0 {
+        if self.unsettled == 0 && self.entries.len() == 0 {
             return;
         }
+        let unmade = std::mem::take(&mut self.entries);
         let records = std::mem::take(&mut self.records);
         let tickets = std::mem::take(&mut self.tickets);
         let settled = std::mem::take(&mut self.is_settled);
         let left = records.into_iter().zip(tickets).zip(settled);
         let left = left.filter(|(_, is_settled)| !is_settled);
         let left = left.map(|((record, ticket), _)| (Entry::from(record), ticket));
-        self.queue.put_back(self.first, left);
+        self.queue.put_back(self.first, left.chain(unmade));
     }
 }

@@ -46,7 +46,14 @@ impl<R: Record, W: EventWriter<R>> Courier<R, W> {
     /// Delivers the whole batch: repeats what may succeed later, and divides what the store rejects
     /// until only the bad record is left.
     pub(super) async fn deliver(&self, mut batch: Batch<R>) {
+        // Other tasks have their turn in between.
+        while !batch.make(MADE_AT_ONCE) {
+            tokio::task::yield_now().await;
+        }
         let whole = 0..batch.records().len();
+        if whole.is_empty() {
+            return;
+        }
         if batch.is_spill() {
             if self.spool(batch.records()).await {
                 batch.settle(&whole, Fate::Spooled);
@@ -183,6 +190,9 @@ pub(super) fn halves(part: Range<usize>) -> [Range<usize>; 2] {
     // The first half is taken first: the worker takes from the end.
     [middle..part.end, part.start..middle]
 }
+
+/// Some 100 microseconds.
+const MADE_AT_ONCE: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the write took longer than {0:?}")]

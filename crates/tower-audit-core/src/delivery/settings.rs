@@ -112,13 +112,13 @@ impl DeliverySettings {
         self
     }
 
-    /// Sets how many records are written in one batch at most. Defaults to 500.
+    /// Sets how many records are written in one batch at most. Defaults to 2,000.
     pub fn batch_records(mut self, records: NonZeroUsize) -> Self {
         self.batch_records = records;
         self
     }
 
-    /// Sets how many bytes are written in one batch at most. Defaults to 1 MiB. A batch holds at
+    /// Sets how many bytes are written in one batch at most. Defaults to 2 MiB. A batch holds at
     /// least one record.
     pub fn batch_bytes(mut self, bytes: NonZeroUsize) -> Self {
         self.batch_bytes = bytes;
@@ -225,6 +225,6 @@ impl Default for DeliverySettings {
 
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();
 const CAPACITY_BYTES: NonZeroUsize = NonZeroUsize::new(16 << 20).unwrap();
-const BATCH_RECORDS: NonZeroUsize = NonZeroUsize::new(500).unwrap();
-const BATCH_BYTES: NonZeroUsize = NonZeroUsize::new(1 << 20).unwrap();
+const BATCH_RECORDS: NonZeroUsize = NonZeroUsize::new(2_000).unwrap();
+const BATCH_BYTES: NonZeroUsize = NonZeroUsize::new(2 << 20).unwrap();
 const IN_FLIGHT: NonZeroUsize = NonZeroUsize::new(2).unwrap();

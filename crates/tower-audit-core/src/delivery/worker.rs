@@ -10,7 +10,6 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    batch::made,
     deliver::Courier,
     disk::Disk,
     fate::Fate,
@@ -122,11 +121,17 @@ impl<R: Record> Finish<R> {
             let rest = left.split_off(self.batch.min(left.len()));
             let part = std::mem::replace(&mut left, rest);
             let whole = part.len();
-            let (records, tickets) = made(part);
-            if records.len() < whole {
-                let lost = whole - records.len();
-                self.queue
-                    .settle_left(lost, Fate::Dropped(DropReason::Rejected));
+            let made = part
+                .into_iter()
+                .filter_map(|(entry, ticket)| Some((entry.make()?, ticket)));
+            let (records, tickets): (Vec<R>, Vec<_>) = made.unzip();
+            let lost = whole - records.len();
+            if lost > 0 {
+                let fate = Fate::Dropped(DropReason::Rejected);
+                self.queue.settle_left(lost, fate);
+            }
+            if records.is_empty() {
+                continue;
             }
             may_spool = may_spool && self.disk.spool_now(&records).is_ok();
             let fate = if may_spool {

@@ -25,6 +25,7 @@ fn write(queue: &Arc<Queue<Item>>) {
     loop {
         match queue.next(Instant::now()) {
             Next::Work(mut batch) => {
+                assert!(batch.make(usize::MAX));
                 let whole = 0..batch.records().len();
                 batch.settle(&whole, Fate::Written);
             }

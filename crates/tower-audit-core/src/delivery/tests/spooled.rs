@@ -85,7 +85,7 @@ async fn what_is_in_the_spool_survives_the_process_and_is_written_by_the_next_on
 async fn what_a_shutdown_has_no_time_to_write_goes_to_the_spool() {
     let (folder, store) = (TempDir::new().unwrap(), Scripted::closed());
     let settings = quick().write_timeout(LIMIT * 2).spill_after(LIMIT * 2);
-    let delivery = start_in(&folder, settings, &store);
+    let delivery = start_in(&folder, settings.batch_records(some(500)), &store);
     (0..2_000).for_each(|id| delivery.record(item(id)));
     until(|| delivery.stats().in_flight == 2).await;
     let report = delivery.shutdown(Duration::from_secs(10)).await;
@@ -104,7 +104,8 @@ fn what_is_left_when_the_runtime_ends_goes_to_the_spool() {
         .build()
         .unwrap();
     let delivery = runtime.block_on(async {
-        let delivery = start_in(&folder, quick(), &Scripted::closed());
+        let settings = quick().batch_records(some(500));
+        let delivery = start_in(&folder, settings, &Scripted::closed());
         (0..1_200).for_each(|id| delivery.record(item(id)));
         until(|| delivery.stats().in_flight == 2).await;
         delivery
