@@ -27,9 +27,15 @@ impl EventWriter for PgStore {
         if batch.iter().any(AuditEvent::is_completion) {
             return self.append_and_complete(batch).await.map_err(store_error);
         }
-        insert(&self.pool, &self.sql.insert, batch.iter())
-            .await
-            .map_err(store_error)
+        // Rows are there already only after a try of which nobody knows how it ended. To look for them beforehand, as
+        // ON CONFLICT does, costs every row.
+        match insert(&self.pool, &self.sql.insert_new, batch.iter()).await {
+            Err(error) if is_there(&error) => {
+                let insert = insert(&self.pool, &self.sql.insert, batch.iter());
+                insert.await.map_err(store_error)
+            }
+            result => result.map_err(store_error),
+        }
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -91,6 +97,13 @@ impl RecordIn<PgConnection> for PgStore {
             .await
             .map_err(store_error)
     }
+}
+
+/// Returns whether a row of the same id is there.
+fn is_there(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 /// Runs a statement that takes the columns of these events.

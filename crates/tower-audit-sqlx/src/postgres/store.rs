@@ -32,6 +32,7 @@ pub(super) struct Statements {
     pub(super) table: Identifier,
     pub(super) indexes: Indexes,
     pub(super) insert: Arc<str>,
+    pub(super) insert_new: Arc<str>,
     pub(super) complete: Arc<str>,
     pub(super) reap: Arc<str>,
     pub(super) select: String,
@@ -96,6 +97,7 @@ impl Statements {
         let name = format!(r#""{}"."{}""#, schema.as_str(), table.as_str());
         Self {
             insert: format!("INSERT INTO {name} ({WRITTEN}) {ROWS} ON CONFLICT DO NOTHING").into(),
+            insert_new: format!("INSERT INTO {name} ({WRITTEN}) {ROWS}").into(),
             complete: format!(
                 "UPDATE {name} AS was {COMPLETE} FROM ({ROWS}) AS new {WHERE_PENDING}"
             )

@@ -1,11 +1,16 @@
 //! Writes a batch as rows of VALUES, in one transaction.
 
+use std::{net::IpAddr, sync::Arc};
+
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, SqliteConnection, query_builder::Separated};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, SqliteConnection, error::BoxDynError, sqlite::SqliteArguments,
+};
 use tower_audit_core::{AuditEvent, EventWriter, StoreError};
 
 use super::{SqliteStore, error::meaning};
 use crate::{
+    columns,
     error::{MIGRATE_HINT, store_error},
     record_in::RecordIn,
 };
@@ -41,19 +46,23 @@ impl EventWriter for SqliteStore {
 
 impl SqliteStore {
     async fn insert(&self, batch: &[AuditEvent]) -> sqlx::Result<()> {
+        // Before it is our turn: while one batch is written the next one is made ready.
+        let inserts = self.sql.inserts.of(batch.iter())?;
+        let completions = batch.iter().filter(|event| event.is_completion());
+        let completions = self.sql.completions.of(completions)?;
+        // There is one writer at a time: whoever waits for the lock of the file asks for it again and again, and sleeps
+        // in between.
+        let _turn = self.sql.turn.lock().await;
         // IMMEDIATE takes the write lock at once: a transaction that has to wait for it later fails
         // without regard to the busy timeout.
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let completions: Vec<&AuditEvent> =
-            batch.iter().filter(|event| event.is_completion()).collect();
-        for rows in batch.chunks(MAX_ROWS) {
-            insert(&mut tx, &self.sql.insert, rows).await?;
+        for (statement, arguments) in inserts {
+            let insert = sqlx::query_with(AssertSqlSafe(statement), arguments);
+            insert.execute(&mut *tx).await?;
         }
-        for rows in completions.chunks(MAX_ROWS) {
-            let mut complete = QueryBuilder::<Sqlite>::new(&self.sql.complete);
-            complete.push_values(rows.iter().copied(), push);
-            complete.push(WHERE_PENDING);
-            complete.build().persistent(false).execute(&mut *tx).await?;
+        for (statement, arguments) in completions {
+            let complete = sqlx::query_with(AssertSqlSafe(statement), arguments);
+            complete.execute(&mut *tx).await?;
         }
         tx.commit().await
     }
@@ -67,57 +76,93 @@ impl RecordIn<SqliteConnection> for SqliteStore {
     ) -> Result<(), StoreError> {
         // The catalog is not asked whether the table is missing: another connection may have to wait for
         // this very transaction.
-        insert(connection, &self.sql.insert, std::slice::from_ref(&event))
-            .await
-            .map_err(|error| store_error(error, |code| meaning(code, false)))
+        let inserted = async {
+            for (statement, arguments) in self.sql.inserts.of(std::iter::once(&event))? {
+                let insert = sqlx::query_with(AssertSqlSafe(statement), arguments);
+                insert.execute(&mut *connection).await?;
+            }
+            Ok(())
+        };
+        let inserted: sqlx::Result<()> = inserted.await;
+        inserted.map_err(|error| store_error(error, |code| meaning(code, false)))
     }
 }
 
 /// Inserts what is not there yet.
-async fn insert(
-    connection: &mut SqliteConnection,
-    statement: &str,
-    rows: &[AuditEvent],
-) -> sqlx::Result<()> {
-    let mut insert = QueryBuilder::<Sqlite>::new(statement);
-    insert.push_values(rows, push);
-    insert.push(" ON CONFLICT DO NOTHING");
-    // Not cached: there would be one statement a batch size.
-    insert.build().persistent(false).execute(connection).await?;
-    Ok(())
+/// A statement over rows of VALUES. Each is prepared once and used again, so there is one for a few numbers of rows
+/// only, of which every number is made.
+pub(super) struct OverRows([Arc<str>; SIZES.len()]);
+
+impl OverRows {
+    pub(super) fn new(before: &str, after: &str) -> Self {
+        let row = format!("({})", ["?"; COLUMNS].join(", "));
+        Self(SIZES.map(|size| {
+            let rows = vec![row.as_str(); size].join(", ");
+            format!("{before} VALUES {rows} {after}").into()
+        }))
+    }
+
+    /// Returns the statements for these rows, and what they bind.
+    fn of<'a>(
+        &self,
+        rows: impl Iterator<Item = &'a AuditEvent>,
+    ) -> sqlx::Result<Vec<(Arc<str>, SqliteArguments)>> {
+        let rows: Vec<&AuditEvent> = rows.collect();
+        let (mut statements, mut left) = (Vec::new(), &rows[..]);
+        for (size, statement) in SIZES.into_iter().zip(&self.0) {
+            while let Some((some, rest)) = left.split_at_checked(size) {
+                let mut arguments = SqliteArguments::default();
+                arguments.reserve(size * COLUMNS, 0);
+                let bound = some
+                    .iter()
+                    .try_for_each(|event| bind(&mut arguments, event));
+                bound.map_err(sqlx::Error::Encode)?;
+                statements.push((Arc::clone(statement), arguments));
+                left = rest;
+            }
+        }
+        Ok(statements)
+    }
 }
 
-/// Binds in the order of [`WRITTEN`](crate::columns::WRITTEN).
-fn push(mut row: Separated<'_, Sqlite, &'static str>, event: &AuditEvent) {
+/// Binds a row, in the order of [`WRITTEN`].
+fn bind(arguments: &mut SqliteArguments, event: &AuditEvent) -> Result<(), BoxDynError> {
     let actor = event.actor();
-    row.push_bind(event.id().as_uuid())
-        .push_bind(actor.id())
-        .push_bind(actor.kind().as_str())
-        .push_bind(event.action())
-        .push_bind(event.target().kind())
-        .push_bind(event.target().id())
-        .push_bind(crate::columns::metadata_text(event))
-        .push_bind(event.ip_address().map(|address| address.to_string()))
-        .push_bind(event.user_agent())
-        .push_bind(event.created_at().timestamp_micros())
-        .push_bind(event.outcome().as_str())
-        .push_bind(event.reason())
-        .push_bind(event.status())
-        .push_bind(event.method())
-        .push_bind(event.route())
-        .push_bind(event.path())
-        .push_bind(crate::columns::duration_us(event))
-        .push_bind(event.request_id())
-        .push_bind(event.trace_id())
-        .push_bind(event.tenant_id())
-        .push_bind(actor.display_name())
-        .push_bind(actor.method())
-        .push_bind(actor.credential())
-        .push_bind(actor.principal())
-        .push_bind(event.peer_address().map(|address| address.to_string()))
-        .push_bind(event.service())
-        .push_bind(crate::columns::captured_text(event));
+    let address = |address: Option<IpAddr>| address.map(|address| address.to_string());
+    arguments.add(event.id().as_uuid())?;
+    arguments.add(actor.id())?;
+    arguments.add(actor.kind().as_str())?;
+    arguments.add(event.action())?;
+    arguments.add(event.target().kind())?;
+    arguments.add(event.target().id())?;
+    arguments.add(columns::metadata_text(event))?;
+    arguments.add(address(event.ip_address()))?;
+    arguments.add(event.user_agent())?;
+    arguments.add(event.created_at().timestamp_micros())?;
+    arguments.add(event.outcome().as_str())?;
+    arguments.add(event.reason())?;
+    arguments.add(event.status())?;
+    arguments.add(event.method())?;
+    arguments.add(event.route())?;
+    arguments.add(event.path())?;
+    arguments.add(columns::duration_us(event))?;
+    arguments.add(event.request_id())?;
+    arguments.add(event.trace_id())?;
+    arguments.add(event.tenant_id())?;
+    arguments.add(actor.display_name())?;
+    arguments.add(actor.method())?;
+    arguments.add(actor.credential())?;
+    arguments.add(actor.principal())?;
+    arguments.add(address(event.peer_address()))?;
+    arguments.add(event.service())?;
+    arguments.add(columns::captured_text(event))
 }
+
+/// How many rows a statement may have, from the largest on. SQLite takes 32,766 parameters.
+const SIZES: [usize; 5] = [500, 100, 20, 5, 1];
+
+/// How many columns are written.
+const COLUMNS: usize = 27;
 
 #[derive(Debug, thiserror::Error)]
 #[error("there is no such table")]
@@ -127,8 +172,5 @@ struct NoTable;
 /// [`WRITTEN`](crate::columns::WRITTEN).
 ///
 /// What really happened takes the place of a row that was given up, too.
-const WHERE_PENDING: &str = ") AS new WHERE was.id = new.column1 AND new.column11 NOT IN ('pending', 'unknown') \
+pub(super) const WHERE_PENDING: &str = ") AS new WHERE was.id = new.column1 AND new.column11 NOT IN ('pending', 'unknown') \
      AND (was.outcome = 'pending' OR (was.outcome = 'unknown' AND was.reason = 'never_completed'))";
-
-/// SQLite takes 32,766 parameters a statement, and a row binds 27.
-const MAX_ROWS: usize = 1_000;

@@ -3,9 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use sqlx::SqlitePool;
+use tokio::sync::Mutex;
 use tower_audit_core::StoreError;
 
-use super::error::meaning;
+use super::{
+    append::{OverRows, WHERE_PENDING},
+    error::meaning,
+};
 use crate::{
     columns::WRITTEN,
     error::store_error,
@@ -28,9 +32,11 @@ pub struct SqliteStore {
 pub(super) struct Statements {
     pub(super) table: Identifier,
     pub(super) indexes: Indexes,
-    pub(super) insert: String,
-    pub(super) complete: String,
+    pub(super) inserts: OverRows,
+    pub(super) completions: OverRows,
     pub(super) reap: String,
+    /// Whose turn it is to write.
+    pub(super) turn: Mutex<()>,
     pub(super) select: String,
 }
 
@@ -94,8 +100,15 @@ impl Statements {
     fn new(table: Identifier, indexes: Indexes) -> Self {
         let name = table.as_str();
         Self {
-            insert: format!(r#"INSERT INTO "{name}" ({WRITTEN}) "#),
-            complete: format!(r#"UPDATE "{name}" AS was {COMPLETE} FROM ("#),
+            inserts: OverRows::new(
+                &format!(r#"INSERT INTO "{name}" ({WRITTEN})"#),
+                "ON CONFLICT DO NOTHING",
+            ),
+            completions: OverRows::new(
+                &format!(r#"UPDATE "{name}" AS was {COMPLETE} FROM ("#),
+                WHERE_PENDING,
+            ),
+            turn: Mutex::default(),
             reap: REAP.replace("{name}", name),
             select: format!(r#"SELECT {WRITTEN}, recorded_at FROM "{name}""#),
             table,
