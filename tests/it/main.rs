@@ -23,6 +23,7 @@ mod privacy;
 mod quickstart;
 mod readme;
 mod record_in;
+mod reuse;
 mod support;
 mod testing;
 mod types;

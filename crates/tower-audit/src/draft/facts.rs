@@ -41,7 +41,7 @@ impl Facts {
         }
     }
 
-    /// Takes over those of another request, into the memory that is there.
+    /// Takes over those of another request, into memory in which there are none.
     pub(super) fn copy(&mut self, other: &Self) {
         self.texts.copy(&other.texts);
         self.arrived_at = other.arrived_at;

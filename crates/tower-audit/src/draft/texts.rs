@@ -54,9 +54,8 @@ impl Texts {
         self.ends[part] = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
     }
 
-    /// Takes over the texts of another request, into the memory that is there.
+    /// Takes over the texts of another request, into memory in which there are none.
     pub(super) fn copy(&mut self, other: &Self) {
-        self.forget();
         self.bytes.extend_from_slice(&other.bytes);
         self.ends = other.ends;
         self.is_there = other.is_there;
