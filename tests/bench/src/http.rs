@@ -77,7 +77,7 @@ pub(crate) fn outage(summary: &mut Summary, rounds: usize, seconds: u32) -> anyh
     let bare = Server::start(Variant::Bare, None)?;
     let url = cluster.url();
     let audited = Server::start(Variant::Audited, Some((&url, spool.path())))?;
-    let mut ratios = Vec::new();
+    let (mut tails, mut ratios) = ((Vec::new(), Vec::new()), Vec::new());
     for server in [&bare, &audited] {
         script.load(server.address, 1)?;
     }
@@ -89,8 +89,12 @@ pub(crate) fn outage(summary: &mut Summary, rounds: usize, seconds: u32) -> anyh
         let with = Load::of(with)?;
         cluster.start_again()?;
         ratios.push(with.p99_us / without.p99_us);
+        tails.0.push(without.p99_us);
+        tails.1.push(with.p99_us);
         replayed(audited.address)?;
     }
+    summary.set("http.outage_bare_p99_us", median(tails.0));
+    summary.set("http.outage_p99_us", median(tails.1));
     summary.set("http.outage_p99_ratio", median(ratios));
     bare.stop()?;
     let report = audited.stop()?;

@@ -139,18 +139,23 @@ pub(crate) async fn sqlite(
     rounds: usize,
     rows: usize,
 ) -> anyhow::Result<()> {
-    let (mut hand, mut ours) = (Vec::new(), Vec::new());
+    let (mut hand, mut batches, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     let events = events(rows);
     for _ in 0..rounds {
         let folder = tempfile::tempdir()?;
-        hand.push(by_hand(&file(folder.path(), "hand.db").await?, &events).await?);
+        let all = file(folder.path(), "hand.db").await?;
+        hand.push(by_hand(&all, &events, rows).await?);
+        let some = file(folder.path(), "batches.db").await?;
+        batches.push(by_hand(&some, &events, BATCH).await?);
         let store = SqliteStore::new(file(folder.path(), "ours.db").await?);
         ours.push(through_engine(store, events.clone()).await);
     }
-    let [hand, ours] = [hand, ours].map(Rounds);
+    let [hand, batches, ours] = [hand, batches, ours].map(Rounds);
     summary.set("sqlite.rows_per_s", ours.median());
     summary.set("sqlite.hand_rows_per_s", hand.median());
     summary.set("sqlite.vs_hand", ours.times(&hand));
+    // What is committed as often as ours is.
+    summary.set("sqlite.vs_hand_batches", ours.times(&batches));
     Ok(())
 }
 
@@ -168,8 +173,9 @@ async fn file(folder: &std::path::Path, name: &str) -> anyhow::Result<SqlitePool
     Ok(pool)
 }
 
-/// As somebody would write it who knows that all rows are there: one statement, prepared once, in one transaction.
-async fn by_hand(pool: &SqlitePool, events: &[AuditEvent]) -> anyhow::Result<f64> {
+/// As somebody would write it who knows that all rows are there: one statement, prepared once, and as many rows a
+/// transaction as that says.
+async fn by_hand(pool: &SqlitePool, events: &[AuditEvent], rows: usize) -> anyhow::Result<f64> {
     let row = format!("({})", vec!["?"; 27].join(", "));
     let statement = format!(
         "INSERT INTO audit_logs ({COLUMNS}) VALUES {}",
@@ -177,17 +183,19 @@ async fn by_hand(pool: &SqlitePool, events: &[AuditEvent]) -> anyhow::Result<f64
     );
     let statement: std::sync::Arc<str> = statement.into();
     let started = Instant::now();
-    let mut tx = pool.begin().await?;
-    let (chunks, rest) = events.as_chunks::<AT_ONCE>();
-    assert!(rest.is_empty(), "the rows fill whole statements");
-    for chunk in chunks {
-        let mut insert = sqlx::query(AssertSqlSafe(std::sync::Arc::clone(&statement)));
-        for event in chunk {
-            insert = bind_sqlite(insert, event);
+    for events in events.chunks(rows) {
+        let mut tx = pool.begin().await?;
+        let (chunks, rest) = events.as_chunks::<AT_ONCE>();
+        assert!(rest.is_empty(), "the rows fill whole statements");
+        for chunk in chunks {
+            let mut insert = sqlx::query(AssertSqlSafe(std::sync::Arc::clone(&statement)));
+            for event in chunk {
+                insert = bind_sqlite(insert, event);
+            }
+            tx.execute(insert).await?;
         }
-        tx.execute(insert).await?;
+        tx.commit().await?;
     }
-    tx.commit().await?;
     Ok(per_second(events.len(), started))
 }
 
@@ -252,5 +260,6 @@ fn per_second(rows: usize, started: Instant) -> f64 {
     1e9 / per(started.elapsed().as_nanos(), rows)
 }
 
-/// As many rows as a batch of ours has.
+/// As many rows as the largest statement of ours has, and as a batch of it has.
 const AT_ONCE: usize = 500;
+const BATCH: usize = 2_000;

@@ -73,7 +73,7 @@ impl DeliverySettings {
             batch_bytes: BATCH_BYTES,
             in_flight: IN_FLIGHT,
             linger: Duration::from_millis(200),
-            pace: Duration::from_millis(5),
+            pace: Duration::from_millis(10),
             spill_after: Duration::from_secs(1),
             confirm: Confirm::StoreOrSpool,
             confirm_timeout: Duration::from_secs(8),
@@ -140,7 +140,7 @@ impl DeliverySettings {
     }
 
     /// Sets how long after the begin of one batch the next one is begun, at the earliest, while no batch is under
-    /// way. Defaults to 5 ms, and zero writes each record as soon as the store is idle. A batch that is full and a
+    /// way. Defaults to 10 ms, and zero writes each record as soon as the store is idle. A batch that is full and a
     /// record that somebody waits for are not held up.
     pub fn pace(mut self, time: Duration) -> Self {
         self.pace = time;
