@@ -4,8 +4,8 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -23,6 +23,7 @@ use crate::{
 pub(crate) struct Closed {
     teller: Arc<Teller>,
     home: Weak<Spares>,
+    shelf: usize,
     facts: Facts,
     id: Option<EventId>,
     notes: Notes,
@@ -98,7 +99,20 @@ impl Teller {
 /// left the cache of the other thread.
 pub(crate) struct Spares {
     pub(crate) teller: Arc<Teller>,
-    ready: Mutex<VecDeque<Box<Closed>>>,
+    shelves: [Shelf; SHELVES],
+}
+
+/// Those of one thread, or of few: more would ask for the same lock again and again. In a line of the cache of its
+/// own, which else they would ask for.
+#[derive(Default)]
+#[repr(align(64))]
+struct Shelf(Mutex<VecDeque<Box<Closed>>>);
+
+thread_local! {
+    static SHELF: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % SHELVES
+    };
 }
 
 impl Spares {
@@ -111,19 +125,19 @@ impl Spares {
         };
         Arc::new(Self {
             teller: Arc::new(teller),
-            ready: Mutex::default(),
+            shelves: Default::default(),
         })
     }
 
     fn take(self: &Arc<Self>) -> Box<Closed> {
-        let ready = {
-            let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-            ready.pop_front()
-        };
+        // A thread that ends takes what there is.
+        let shelf = SHELF.try_with(|shelf| *shelf).unwrap_or(0);
+        let ready = self.on(shelf).pop_front();
         ready.unwrap_or_else(|| {
             Box::new(Closed {
                 teller: Arc::clone(&self.teller),
                 home: Arc::downgrade(self),
+                shelf,
                 facts: Facts::default(),
                 id: None,
                 notes: Notes::default(),
@@ -134,10 +148,15 @@ impl Spares {
     fn give_back(&self, mut spare: Box<Closed>) {
         spare.notes = Notes::default();
         spare.facts.forget();
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ready = self.on(spare.shelf);
         if ready.len() < MOST {
             ready.push_back(spare);
         }
+    }
+
+    fn on(&self, shelf: usize) -> MutexGuard<'_, VecDeque<Box<Closed>>> {
+        let ready = self.shelves[shelf].0.lock();
+        ready.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,5 +166,7 @@ impl fmt::Debug for Spares {
     }
 }
 
-/// Four batches, as large as they are by default: while some are made into events others come together.
-const MOST: usize = 2_000;
+const SHELVES: usize = 8;
+
+/// Half a batch, as large as it is by default: while some are made into events others come together.
+const MOST: usize = 1_000;

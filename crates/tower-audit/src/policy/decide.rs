@@ -2,9 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, LazyLock},
 };
 
+use arc_swap::ArcSwap;
 use http::{HeaderName, Method};
 use serde::{Deserialize, Deserializer, de};
 use tower_audit_core::{EventId, Outcome};
@@ -23,16 +24,9 @@ use crate::mode::Mode;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Policy {
-    pub(super) compiled: Arc<CompiledPolicy>,
-}
-
-/// Rules that were checked.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct CompiledPolicy {
-    pub(super) rules: Vec<Compiled>,
+    /// `None` if there are none: to copy a policy then costs nothing, not even a count that threads share.
+    rules: Option<Arc<[Compiled]>>,
     pub(super) otherwise: Otherwise,
-    /// How what no rule matches is recorded.
-    plain: Recorded,
 }
 
 /// A policy as it is written.
@@ -90,13 +84,9 @@ impl TryFrom<Written> for Policy {
 
 impl Policy {
     fn of(rules: Vec<Compiled>, otherwise: Otherwise) -> Self {
-        let compiled = CompiledPolicy {
-            rules,
-            otherwise,
-            plain: Recorded::default(),
-        };
         Self {
-            compiled: Arc::new(compiled),
+            rules: (!rules.is_empty()).then(|| rules.into()),
+            otherwise,
         }
     }
 
@@ -132,10 +122,10 @@ impl Policy {
 
     /// Returns how a request that has ended is recorded if it is, whatever is sampled.
     pub(crate) fn matching(&self, subject: &Subject<'_>) -> Option<&Recorded> {
-        let mut rules = self.compiled.rules.iter();
+        let mut rules = self.rules().iter();
         let Some(rule) = rules.find(|rule| rule.fit(subject) == Fit::Yes) else {
-            let is_recorded = self.compiled.otherwise.records(subject) == Some(true);
-            return is_recorded.then_some(&self.compiled.plain);
+            let is_recorded = self.otherwise.records(subject) == Some(true);
+            return is_recorded.then_some(&PLAIN);
         };
         match &rule.effect {
             Effect::Skip => None,
@@ -149,7 +139,7 @@ impl Policy {
             is_certain: true,
             ..Plan::default()
         };
-        for rule in &self.compiled.rules {
+        for rule in self.rules() {
             let fit = rule.fit(subject);
             match &rule.effect {
                 _ if matches!(fit, Fit::No(_)) => continue,
@@ -160,18 +150,22 @@ impl Policy {
                 return plan;
             }
         }
-        plan.is_certain &= self.compiled.otherwise.records(subject) == Some(true);
+        plan.is_certain &= self.otherwise.records(subject) == Some(true);
         plan
+    }
+
+    pub(super) fn rules(&self) -> &[Compiled] {
+        self.rules.as_deref().unwrap_or_default()
     }
 
     /// Returns whether there are rules, which look at more of a request than its method and its outcome.
     pub(crate) fn has_rules(&self) -> bool {
-        !self.compiled.rules.is_empty()
+        self.rules.is_some()
     }
 
     /// Returns whether a rule asks for pending rows.
     pub(crate) fn is_strict(&self) -> bool {
-        self.compiled.rules.iter().any(|rule| match &rule.effect {
+        self.rules().iter().any(|rule| match &rule.effect {
             Effect::Skip => false,
             Effect::Record(recorded) => recorded.mode == Mode::Strict,
         })
@@ -275,19 +269,21 @@ impl PolicyBuilder {
 
 /// The policy of a layer, which may be swapped while requests are running.
 #[derive(Debug, Default)]
-pub(crate) struct PolicyCell(RwLock<Policy>);
+pub(crate) struct PolicyCell(ArcSwap<Policy>);
 
 impl PolicyCell {
     pub(crate) fn new(policy: Policy) -> Self {
-        Self(RwLock::new(policy))
+        Self(ArcSwap::from_pointee(policy))
     }
 
     pub(crate) fn current(&self) -> Policy {
-        let policy = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        policy.clone()
+        Policy::clone(&self.0.load())
     }
 
     pub(crate) fn set(&self, policy: Policy) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        self.0.store(Arc::new(policy));
     }
 }
+
+/// How what no rule matches is recorded.
+static PLAIN: LazyLock<Recorded> = LazyLock::new(Recorded::default);

@@ -40,7 +40,7 @@ impl Explanation {
 
     pub(super) fn of(policy: &Policy, subject: &Subject<'_>) -> Self {
         let mut lines = vec![subject.to_string()];
-        for (index, rule) in policy.compiled.rules.iter().enumerate() {
+        for (index, rule) in policy.rules().iter().enumerate() {
             let Fit::No(condition) = rule.fit(subject) else {
                 lines.push(format!("  {}: yes, {}", rule.label, Does(rule, subject)));
                 return Self {
@@ -57,7 +57,7 @@ impl Explanation {
             };
             lines.push(format!("  {}: no, {why}", rule.label));
         }
-        let otherwise = policy.compiled.otherwise;
+        let otherwise = policy.otherwise;
         let is_recorded = otherwise.records(subject).unwrap_or(true);
         let verb = if is_recorded { "recorded" } else { "skipped" };
         lines.push(format!("  otherwise {}: {verb}", otherwise.name()));
