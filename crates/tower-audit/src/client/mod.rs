@@ -28,7 +28,8 @@
 //!
 //! With [`hops`](TrustedProxiesBuilder::hops) the number of proxies is known instead of their addresses.
 //! A list that is shorter than that was not written by them: the peer is the answer, and
-//! [`CaptureStats::short_chains`](crate::layer::CaptureStats::short_chains) counts it.
+//! [`CaptureStats::short_chains`](crate::layer::CaptureStats::short_chains) counts it, as does
+//! `tower_audit_short_chains_total` with the feature `metrics`.
 //!
 //! # Guarantees
 //!

@@ -243,3 +243,26 @@ proptest! {
         }
     }
 }
+
+#[cfg(feature = "metrics")]
+#[test]
+fn a_list_that_is_too_short_is_counted_where_it_can_be_seen() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let client = crate::client::Client::new(hops(2));
+    metrics::with_local_recorder(&recorder, || {
+        for _ in 0..3 {
+            client.address(Some([10, 0, 0, 1].into()), &HeaderMap::new());
+        }
+    });
+    let all = snapshotter.snapshot().into_vec();
+    let counted: Vec<_> = all
+        .iter()
+        .map(|(key, _, _, value)| (key.key().name(), value))
+        .collect();
+    let expected = DebugValue::Counter(3);
+    assert_eq!(counted, [("tower_audit_short_chains_total", &expected)]);
+    assert_eq!(client.short_chains(), 3);
+}
