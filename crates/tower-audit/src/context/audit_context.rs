@@ -111,11 +111,7 @@ impl AuditContext {
 
     /// Sets what it was done to. Defaults to the annotation or the convention.
     pub fn target(&self, kind: impl Into<Text>, id: impl Into<Text>) {
-        let target = Target::new(kind, id);
-        self.note(|notes| {
-            notes.say().target = Some(target);
-            notes.say().target_id = None;
-        });
+        self.note(|notes| notes.say().to(Target::new(kind, id)));
     }
 
     /// Sets what was done and to what, from the [catalog](crate::catalog).
@@ -131,9 +127,9 @@ impl AuditContext {
     pub fn did(&self, activity: Activity) {
         let (action, target) = activity.into_parts();
         self.note(|notes| {
-            notes.say().action = Some(action);
-            notes.say().target = Some(target);
-            notes.say().target_id = None;
+            let said = notes.say();
+            said.action = Some(action);
+            said.to(target);
         });
     }
 
@@ -261,8 +257,7 @@ impl AuditContext {
         }
         notes.say().action = Some(Action::new(Text::from_static(action)));
         if *target != Target::none() {
-            notes.say().target = Some(target.clone());
-            notes.say().target_id = None;
+            notes.say().to(target.clone());
         }
         notes.mark.get_or_insert(Mark::Record);
         true

@@ -96,6 +96,12 @@ impl Notes {
 }
 
 impl Said {
+    /// Says what it was done to: an id that was said before was that of something else.
+    pub(crate) fn to(&mut self, target: Target) {
+        self.target = Some(target);
+        self.target_id = None;
+    }
+
     fn size(&self) -> usize {
         let texts = [
             &self.target_id,

@@ -168,5 +168,5 @@ impl fmt::Debug for Spares {
 
 const SHELVES: usize = 8;
 
-/// Half a batch, as large as it is by default: while some are made into events others come together.
-const MOST: usize = 1_000;
+/// Of a shelf. What comes together while the events of others are made; more is given back to the allocator.
+const MOST: usize = 500;
