@@ -80,6 +80,13 @@ impl Notes {
         }
     }
 
+    /// Lets go of the body of the response.
+    pub(crate) fn forget_body(&mut self) {
+        if let Some(said) = &mut self.said {
+            said.body = None;
+        }
+    }
+
     /// Returns what was said.
     pub(crate) fn said(&self) -> &Said {
         static NOTHING: LazyLock<Said> = LazyLock::new(Said::default);

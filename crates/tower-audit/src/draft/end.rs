@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
-use tower_audit_core::{Actor, ActorKind, Metadata, Outcome, Text};
+use tower_audit_core::{Actor, ActorKind, Captured, Metadata, Outcome, Text};
 
 use super::{Ending, Facts};
 use crate::{
@@ -26,7 +26,7 @@ pub(crate) struct End {
     pub(super) outcome: Outcome,
     pub(super) reason: Option<&'static str>,
     pub(super) annotation: Option<Arc<Annotation>>,
-    pub(super) captured: Option<Box<Metadata>>,
+    pub(super) captured: Option<Captured>,
     pub(super) duration: Duration,
     /// There is a pending row whose end this is.
     pub(super) is_intended: bool,
@@ -73,7 +73,7 @@ impl End {
             annotation: annotation.cloned(),
             // Also of what is recorded for another reason.
             captured: recorded
-                .and_then(|recorded| captured(slot, recorded, notes, outcome).map(Box::new)),
+                .and_then(|recorded| captured(slot, recorded, notes, outcome).map(Captured::from)),
             duration: duration.unwrap_or_else(|| slot.facts.elapsed()),
             is_intended: promise.is_intended,
         })
@@ -97,9 +97,8 @@ impl End {
 
     /// Returns roughly how many bytes it takes beside itself.
     pub(crate) fn heap_size(&self) -> usize {
-        self.captured
-            .as_ref()
-            .map_or(0, |captured| captured.heap_size())
+        let captured = self.captured.as_ref();
+        captured.map_or(0, |captured| captured.as_json().len())
     }
 }
 

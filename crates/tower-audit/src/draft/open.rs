@@ -161,6 +161,8 @@ impl Draft {
         let mut notes = slot.notes();
         notes.is_over = true;
         notes.end = End::of(slot, &notes, ending, promise);
+        // What was captured of it is part of the end. Nothing else may hold on to what the client made large.
+        notes.forget_body();
         if notes.end.is_none() {
             return (None, permit);
         }

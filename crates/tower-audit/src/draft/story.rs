@@ -81,7 +81,7 @@ impl<'a> Story<'a> {
             .maybe(reason, Builder::reason)
             .maybe(said.tenant_id.clone(), Builder::tenant_id)
             .all_metadata(metadata)
-            .maybe(end.captured.map(|captured| *captured), Builder::captured)
+            .maybe(end.captured, Builder::captured)
             .maybe(self.teller.service.clone(), Builder::service)
             .build()
     }
