@@ -51,8 +51,8 @@ Usage: cargo xtask <command>
   bench [--quick]
              Measure what the layer costs a request and how fast the stores take rows, beside
              what one would pick instead; print one table, and write target/bench/summary.json.
-             Takes wrk and valgrind, installed first where possible. Half an hour, or
-             (--quick) five minutes.
+             Takes wrk and valgrind, installed first where possible. --quick does fewer rounds,
+             in less than five minutes.
   postgres   Start such a throw-away cluster, print its URL, and stop it on Enter.
   chaos [minutes]
              Kill services, databases and connections under load, again and again (1 minute),
