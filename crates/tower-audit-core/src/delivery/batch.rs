@@ -15,7 +15,6 @@ use super::{
 pub(super) struct Batch<R: Record> {
     queue: Arc<Queue<R>>,
     first: u64,
-    is_spill: bool,
     /// Those that are still to be made.
     entries: vec::IntoIter<Left<R>>,
     records: Vec<R>,
@@ -30,7 +29,6 @@ impl<R: Record> Batch<R> {
         Self {
             queue,
             first: cut.first,
-            is_spill: cut.is_spill,
             entries: cut.records.into_iter(),
             records: Vec::with_capacity(size),
             tickets: Vec::with_capacity(size),
@@ -60,9 +58,9 @@ impl<R: Record> Batch<R> {
         &self.records
     }
 
-    /// Returns whether it goes to the spool.
-    pub(super) fn is_spill(&self) -> bool {
-        self.is_spill
+    /// Returns the number of its first record.
+    pub(super) fn first(&self) -> u64 {
+        self.first
     }
 
     /// Counts these records, and then tells whoever waits for them.

@@ -54,18 +54,12 @@ impl<R: Record, W: EventWriter<R>> Courier<R, W> {
         if whole.is_empty() {
             return;
         }
-        if batch.is_spill() {
-            if self.spool(batch.records()).await {
-                batch.settle(&whole, Fate::Spooled);
-                return;
-            }
-            if self.queue.phase() >= Phase::GivingUp {
-                return;
-            }
-        }
         let mut parts = vec![whole];
         while let Some(part) = parts.pop() {
-            match self.place(&batch.records()[part.clone()]).await {
+            match self
+                .place(batch.first(), &batch.records()[part.clone()])
+                .await
+            {
                 Placed::Written => batch.settle(&part, Fate::Written),
                 Placed::Spooled => batch.settle(&part, Fate::Spooled),
                 Placed::Rejected(error) if part.len() == 1 => {
@@ -78,10 +72,10 @@ impl<R: Record, W: EventWriter<R>> Courier<R, W> {
         }
     }
 
-    /// Tries until the records are somewhere.
-    async fn place(&self, records: &[R]) -> Placed {
+    /// Tries until these records of the batch that begins at number `first` are somewhere.
+    async fn place(&self, first: u64, records: &[R]) -> Placed {
         loop {
-            match self.queue.way().await {
+            match self.queue.way(first).await {
                 Way::Spool if self.spool(records).await => return Placed::Spooled,
                 Way::Spool => {}
                 Way::GiveUp => return Placed::Left,

@@ -38,7 +38,17 @@ impl Disk {
     pub(super) async fn spool<R: Record>(&self, records: &[R]) -> io::Result<u64> {
         let encoded = encode(records)?;
         let count = records.len();
-        self.with(move |files| append(files, &encoded, count)).await
+        let files = self.files.clone().ok_or_else(no_spool)?;
+        #[cfg(test)]
+        let lag = lock(&files).lag;
+        blocking(move || {
+            let result = append(&mut lock(&files), &encoded, count);
+            #[cfg(test)]
+            #[expect(clippy::disallowed_methods, reason = "a thread that may block")]
+            std::thread::sleep(lag);
+            result
+        })
+        .await
     }
 
     /// Does the same without a runtime, for the end of the worker.

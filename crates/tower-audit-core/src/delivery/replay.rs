@@ -27,7 +27,7 @@ impl<R: Record, W: EventWriter<R>> Courier<R, W> {
                 self.adopt().await;
                 adopt_at = Instant::now() + ADOPT_PERIOD;
             }
-            if timeout_at(adopt_at, self.queue.until_spooled())
+            if timeout_at(adopt_at, self.queue.until_spooled(1))
                 .await
                 .is_ok()
             {
@@ -63,6 +63,9 @@ impl<R: Record, W: EventWriter<R>> Courier<R, W> {
     }
 
     async fn replay_segment(&self, segment: Sealed) {
+        // A batch is in its file a moment before it counts as spooled, and nothing leaves a count that it has not
+        // entered.
+        self.queue.until_spooled(segment.records).await;
         let content = self.read(&segment).await;
         let mut read = read_segment(&content).unwrap_or_default();
         // No more than were counted leave the count.

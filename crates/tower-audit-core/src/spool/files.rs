@@ -29,11 +29,14 @@ pub(crate) struct Files {
     /// What all files of this process take, those that are being read included.
     bytes: u64,
     /// Brings to the disk what was written: a test stands in for the disk.
-    pub(super) sync: SyncFile,
+    pub(crate) sync: SyncFile,
+    /// How long the thread that wrote takes until it says so.
+    #[cfg(test)]
+    pub(crate) lag: std::time::Duration,
 }
 
 /// Brings to the disk what was written to a file.
-type SyncFile = Box<dyn Fn(&File) -> io::Result<()> + Send>;
+pub(crate) type SyncFile = Box<dyn Fn(&File) -> io::Result<()> + Send>;
 
 /// The segment that is being written.
 struct Open {
@@ -86,6 +89,8 @@ impl Files {
             sealed: VecDeque::new(),
             bytes: 0,
             sync: Box::new(File::sync_data),
+            #[cfg(test)]
+            lag: std::time::Duration::ZERO,
         }
     }
 

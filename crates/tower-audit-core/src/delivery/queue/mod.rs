@@ -244,9 +244,10 @@ impl<R: Record> Queue<R> {
         self.lock().put_back(first, left);
     }
 
-    /// Waits until there is something in the spool.
-    pub(super) async fn until_spooled(&self) {
-        until(&self.changed, || (self.stats().spooled > 0).then_some(())).await;
+    /// Waits until so many records count as spooled.
+    pub(super) async fn until_spooled(&self, records: u64) {
+        let is_so = || self.lock().counts.spooled >= records;
+        until(&self.changed, || is_so().then_some(())).await;
     }
 
     /// Asks for pending records to be looked after from now on.

@@ -13,19 +13,26 @@ use crate::delivery::{
 };
 
 impl<R: Record> Queue<R> {
-    /// Waits until it is known what to do with a batch.
-    pub(in crate::delivery) async fn way(&self) -> Way {
+    /// Waits until it is known what to do with the batch that begins at number `first`.
+    pub(in crate::delivery) async fn way(&self, first: u64) -> Way {
         let mut way = Way::Try;
         self.until_turn(|state, now| {
             let is_late = state.phase() >= Phase::GivingUp;
-            if (is_late || state.breaker.is_open()) && state.can_spool(now) {
+            let is_spill = state.is_spill(first);
+            let wants_spool = is_spill || state.breaker.is_open();
+            if (is_late || wants_spool) && state.can_spool(now) {
                 way = Way::Spool;
             } else if is_late {
                 way = Way::GiveUp;
             } else {
-                return match (state.breaker.turn(now), state.spool_retry(now)) {
-                    // The spool may have room before the store is back.
-                    (Turn::Wait(wait), Some(retry)) if state.breaker.is_open() => {
+                let turn = if is_spill {
+                    state.turn_for_spill(first, now)
+                } else {
+                    state.breaker.turn(now)
+                };
+                return match (turn, state.spool_retry(now)) {
+                    // The spool may have room before the store has a turn.
+                    (Turn::Wait(wait), Some(retry)) if wants_spool => {
                         Turn::Wait(Some(wait.map_or(retry, |wait| wait.min(retry))))
                     }
                     (turn, _) => turn,
@@ -34,6 +41,10 @@ impl<R: Record> Queue<R> {
             Turn::Try
         })
         .await;
+        if way == Way::Try {
+            // A batch that was to be spooled leaves that place to the next one.
+            self.work.notify_one();
+        }
         way
     }
 

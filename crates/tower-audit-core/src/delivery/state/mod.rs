@@ -115,7 +115,6 @@ struct UnderWay {
 /// Records that left the queue together, and the number of the first.
 pub(super) struct Cut<R> {
     pub(super) first: u64,
-    pub(super) is_spill: bool,
     pub(super) records: Vec<Left<R>>,
 }
 
@@ -274,7 +273,6 @@ impl<R> State<R> {
         let records = self.waiting.drain(..records);
         Cut {
             first,
-            is_spill,
             records: records
                 .map(|waiting| (waiting.record, waiting.ticket))
                 .collect(),

@@ -27,6 +27,28 @@ impl<R> State<R> {
         turn
     }
 
+    /// Returns whether the batch that begins at number `first` was cut for the spool, and has no place among those
+    /// that are written.
+    pub(in crate::delivery) fn is_spill(&self, first: u64) -> bool {
+        let mut spills = self.under_way.iter().filter(|batch| batch.is_spill);
+        spills.any(|batch| batch.first == first)
+    }
+
+    /// Says whether such a batch may be written after all, and gives it a place if so: the spool does not take it.
+    pub(in crate::delivery) fn turn_for_spill(&mut self, first: u64, now: Instant) -> Turn {
+        let writing = self.writing() + usize::from(self.replay.is_writing);
+        if writing >= self.limits.in_flight.get() {
+            return Turn::Wait(None);
+        }
+        let turn = self.breaker.turn(now);
+        if turn == Turn::Try {
+            for batch in &mut self.under_way {
+                batch.is_spill &= batch.first != first;
+            }
+        }
+        turn
+    }
+
     pub(in crate::delivery) fn end_replay(&mut self) {
         self.replay.is_writing = false;
         self.replay.wants = false;

@@ -14,10 +14,11 @@ use std::{
     collections::{HashSet, VecDeque},
     fmt,
     num::NonZeroUsize,
+    panic::Location,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -223,9 +224,17 @@ fn assert_conserved(stats: Stats) {
 
 /// Waits until `condition` holds; every look lets the other tasks run first, and the paused clock go
 /// on.
-async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+#[track_caller]
+fn until(condition: impl Fn() -> bool) -> impl Future<Output = ()> {
+    let caller = Location::caller();
+    async move {
+        for _ in 0..LOOKS {
+            if condition() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("what {caller} waits for never comes");
     }
 }
 
@@ -249,4 +258,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// A quarter of an hour of a paused clock.
+const LOOKS: u32 = 1_000_000;
 const LIMIT: Duration = Duration::from_secs(3_600);
