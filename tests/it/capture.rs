@@ -449,6 +449,7 @@ async fn a_request_body_that_is_not_axums_is_watched_where_it_is_asked_for() {
         if is_watched {
             let service = trail
                 .layer
+                .any_body()
                 .layer(WatchBody::new().layer(service_fn(collected)));
             soon(service.oneshot(request))
                 .await
@@ -457,7 +458,7 @@ async fn a_request_body_that_is_not_axums_is_watched_where_it_is_asked_for() {
                 .await
                 .unwrap();
         } else {
-            let service = trail.layer.layer(service_fn(collected));
+            let service = trail.layer.any_body().layer(service_fn(collected));
             soon(service.oneshot(request))
                 .await
                 .unwrap()
@@ -613,7 +614,7 @@ async fn trailers_pass() {
         let response = Response::builder().header("content-type", "application/json");
         Ok::<_, Infallible>(response.body(body).unwrap())
     };
-    let service = trail.layer.layer(service_fn(with_trailers));
+    let service = trail.layer.any_body().layer(service_fn(with_trailers));
     let request = Request::post("/").body(Full::default()).unwrap();
     let body = service
         .oneshot(request)

@@ -3,6 +3,7 @@
 
 mod actors;
 mod annotations;
+mod bodies;
 mod call;
 mod capture;
 mod catalog;
@@ -12,6 +13,7 @@ mod corpus;
 mod examples;
 mod faults;
 mod hostile;
+mod ignored;
 mod killed;
 mod migrations;
 mod modes;

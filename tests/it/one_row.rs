@@ -108,7 +108,15 @@ async fn an_error_of_the_service_is_one_row() {
     let trail = Trail::new();
     let fails = service_fn(|_: Request<()>| async { Err::<Response<Empty<Bytes>>, _>("broken") });
     let request = Request::put("/").body(()).unwrap();
-    assert!(trail.layer.layer(fails).oneshot(request).await.is_err());
+    assert!(
+        trail
+            .layer
+            .any_body()
+            .layer(fails)
+            .oneshot(request)
+            .await
+            .is_err()
+    );
     assert_eq!(
         told(&trail.only_event().await),
         (Outcome::Failure, None, Some("service_error"))
@@ -187,6 +195,7 @@ async fn a_panic_before_the_first_poll_is_one_row() {
     );
     let call = trail
         .layer
+        .any_body()
         .layer(service)
         .oneshot(Request::post("/").body(()).unwrap());
     assert!(tokio::spawn(call).await.unwrap_err().is_panic());
@@ -230,6 +239,7 @@ async fn a_request_that_a_timeout_outside_drops_is_one_row() {
         service_fn(|_: Request<()>| pending::<Result<Response<Empty<Bytes>>, Infallible>>());
     let call = trail
         .layer
+        .any_body()
         .layer(never)
         .oneshot(Request::post("/").body(()).unwrap());
     assert!(
@@ -408,6 +418,7 @@ async fn a_body_is_complete_when_it_says_that_it_has_ended() {
     });
     let response = trail
         .layer
+        .any_body()
         .layer(answers)
         .oneshot(Request::post("/").body(()).unwrap())
         .await
@@ -571,7 +582,13 @@ async fn a_plain_tower_service_is_audited_too() {
         .uri("/a/b")
         .body(Full::from("echo"))
         .unwrap();
-    let response = trail.layer.layer(service).oneshot(request).await.unwrap();
+    let response = trail
+        .layer
+        .any_body()
+        .layer(service)
+        .oneshot(request)
+        .await
+        .unwrap();
     assert_eq!(
         response.into_body().collect().await.unwrap().to_bytes(),
         "echo"
@@ -592,7 +609,7 @@ async fn a_hyper_server_without_axum_is_audited_too() {
     let echo = service_fn(|req: Request<Incoming>| async move {
         Ok::<_, Infallible>(Response::new(req.into_body()))
     });
-    let service = TowerToHyperService::new(trail.layer.layer(echo));
+    let service = TowerToHyperService::new(trail.layer.any_body().layer(echo));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(async move {

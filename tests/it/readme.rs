@@ -50,3 +50,15 @@ fn each_cell_of_the_delivery_table_names_a_test_that_exists() {
         );
     }
 }
+
+#[test]
+fn the_policy_of_the_readme_explains_itself_as_it_says() {
+    let (_, readme) = readme();
+    let (_, rest) = readme.split_once("const POLICY: &str = r#\"").unwrap();
+    let (text, _) = rest.split_once("\"#;").unwrap();
+    let policy: tower_audit::Policy = toml::from_str(text).unwrap();
+    let subject = tower_audit::policy::Subject::new(http::Method::GET, "/payments");
+    for line in policy.explain(&subject).to_string().lines() {
+        assert!(readme.contains(&format!("    // {line}\n")), "{line}");
+    }
+}

@@ -265,9 +265,12 @@ async fn a_service_without_axum_is_checked_too() {
     let layer = trail
         .layer()
         .route(Method::POST, "/things", tower_audit::audited("thing.make"));
-    let service = layer.layer(tower::service_fn(async |_: http::Request<Full<Bytes>>| {
-        Ok::<_, std::convert::Infallible>(http::Response::new(Full::<Bytes>::default()))
-    }));
+    let service =
+        layer
+            .any_body()
+            .layer(tower::service_fn(async |_: http::Request<Full<Bytes>>| {
+                Ok::<_, std::convert::Infallible>(http::Response::new(Full::<Bytes>::default()))
+            }));
     let coverage = Coverage::new().route(Method::POST, "/things");
     let report = coverage
         .check_service::<_, Full<Bytes>, _>(&trail, service)

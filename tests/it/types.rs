@@ -3,7 +3,7 @@
 use tower_audit::{
     Annotation, AuditContext, AuditEvent, AuditLayer, Auditor, Identify, MemoryStore, PgStore,
     SqliteStore,
-    layer::{AuditService, ResponseBody, ResponseFuture},
+    layer::{AnyBody, AuditService, ResponseFuture, WatchedBody},
 };
 
 use crate::support::{database::Postgres, server::Trail};
@@ -24,7 +24,8 @@ fn public_types_cross_threads() {
     is_send_sync::<PgStore>();
     is_send_sync::<SqliteStore>();
     is_send::<ResponseFuture<std::future::Ready<()>, (), ()>>();
-    is_send::<ResponseBody<()>>();
+    is_send::<WatchedBody<()>>();
+    is_send::<AnyBody<()>>();
 }
 
 #[tokio::test]

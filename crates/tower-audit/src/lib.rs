@@ -83,7 +83,7 @@
 //! # Features
 //!
 //! - `axum` (default): route templates, peer addresses, the [`AuditContext`] extractor. Without it
-//!   the layer works on any tower service; see [`PeerAddr`] and [`AuditLayer::route`].
+//!   the layer works on any tower service; see [`AuditLayer::any_body`], [`PeerAddr`] and [`AuditLayer::route`].
 //! - `macros` (default): the attribute `#[audited]`, see [`call`].
 //! - `postgres`, `sqlite`: [`AuditLayer::new`] takes a pool; `migrate`, `PgStore`, `SqliteStore`,
 //!   `RecordIn`.

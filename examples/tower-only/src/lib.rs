@@ -35,7 +35,8 @@ pub fn named(audit: AuditLayer) -> AuditLayer {
 ///
 /// Returns an error if the listener is broken.
 pub async fn serve(listener: TcpListener, audit: AuditLayer) -> std::io::Result<()> {
-    let audit = named(audit);
+    // Its response body is `Full`, which cannot hold another body, as axum's can.
+    let audit = named(audit).any_body();
     loop {
         let (stream, peer) = listener.accept().await?;
         // `WatchBody` is for policies that capture request bodies: hyper's cannot be watched without it.

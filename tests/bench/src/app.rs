@@ -90,7 +90,7 @@ impl App {
             }
             Variant::Audited | Variant::Read => audited(router, AuditLayer::new(auditor())),
             Variant::Skipped => {
-                let rule = Rule::skip("reads")
+                let rule = Rule::ignore("reads")
                     .methods([Method::GET])
                     .path_prefix("/api");
                 let policy = Policy::builder().rule(rule).build();
@@ -99,7 +99,8 @@ impl App {
             }
         };
         Self {
-            router,
+            // As `axum::serve` has it: otherwise axum puts the layers around the handler anew for each request.
+            router: router.with_state(()),
             auditor,
             method,
         }

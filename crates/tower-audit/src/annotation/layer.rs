@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::Annotation;
 use crate::{
-    context::AuditContext,
+    context::{AuditContext, Slot, current},
     mode::{Gate, Mode, Refused, admit},
 };
 
@@ -51,9 +51,9 @@ where
     }
 
     fn call(&mut self, req: Request<B>) -> Self::Future {
-        let context = AuditContext::of(req.extensions()).cloned();
-        let gate = match context {
-            None if self.annotation.mode > Mode::Background => {
+        let slot = AuditContext::slot_of(req.extensions()).cloned();
+        let gate = match slot {
+            None if self.annotation.mode > Mode::Background && !current::is_ignored() => {
                 tracing::error!("{}", Refused::NoLayer);
                 Gate::Refused {
                     reason: Refused::NoLayer,
@@ -62,7 +62,7 @@ where
             None => Gate::Open {
                 inner: self.inner.call(req),
             },
-            Some(context) => self.admit(context, req),
+            Some(slot) => self.admit(slot, req),
         };
         AnnotatedFuture { gate }
     }
@@ -70,19 +70,19 @@ where
 
 impl<S: Clone> Annotated<S> {
     /// Says what the route does, and admits the request if that makes a difference.
-    fn admit<B>(&mut self, context: AuditContext, req: Request<B>) -> Gate<S::Future, S, B>
+    fn admit<B>(&mut self, slot: Arc<Slot>, req: Request<B>) -> Gate<S::Future, S, B>
     where
         S: Service<Request<B>>,
     {
-        context.annotate(&self.annotation);
-        let Some(mode) = context.admission_of(&self.annotation) else {
+        slot.annotate(&self.annotation);
+        let Some(mode) = slot.admission_of(&self.annotation) else {
             return Gate::Open {
                 inner: self.inner.call(req),
             };
         };
         let next = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, next);
-        Gate::closed(ready, req, admit(context, mode))
+        Gate::closed(ready, req, admit(slot, mode))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -12,7 +15,10 @@ use tower_audit_core::{
 };
 
 use super::{job::Job, reason::Failure};
-use crate::{context::AuditContext, privacy::Redaction};
+use crate::{
+    context::{Current, Slot, current},
+    privacy::Redaction,
+};
 
 /// A call of an audited function, while it runs. Dropping it says that it was dropped, or that it panicked.
 #[must_use = "dropping it says that the function was dropped"]
@@ -27,9 +33,9 @@ pub struct Call {
 /// Where a call is recorded.
 enum Place {
     /// It names the request.
-    Request(AuditContext),
+    Request(Arc<Slot>),
     /// It has a row of its own, in a request that another one names.
-    InRequest(AuditContext),
+    InRequest(Arc<Slot>),
     Job(Auditor, Actor),
     /// It was recorded, or cannot be.
     Nowhere,
@@ -39,10 +45,11 @@ impl Call {
     /// Notes that the function begins.
     pub fn begin(action: &'static str, target: Option<(&'static str, String)>) -> Self {
         let target = target.map_or_else(Target::none, |(kind, id)| Target::new(kind, id));
-        let place = match AuditContext::current() {
-            Some(context) if context.claim(action, &target) => Place::Request(context),
-            Some(context) => Place::InRequest(context),
-            None => match Job::current() {
+        let place = match current::get() {
+            Current::Request(slot) if slot.claim(action, &target) => Place::Request(slot),
+            Current::Request(slot) => Place::InRequest(slot),
+            Current::Ignored => Place::Nowhere,
+            Current::Nobody => match Job::current() {
                 Some(job) => {
                     let (auditor, actor) = job.into_parts();
                     Place::Job(auditor, actor)
@@ -65,8 +72,8 @@ impl Call {
     /// Notes that the function has returned.
     pub fn end(mut self, failure: Option<Failure>) {
         let redacted = |failure: Failure| match &self.place {
-            Place::Request(context) | Place::InRequest(context) => {
-                failure.redacted(context.slot().shared.redaction())
+            Place::Request(slot) | Place::InRequest(slot) => {
+                failure.redacted(slot.shared.redaction())
             }
             Place::Job(..) | Place::Nowhere => failure.redacted(&Redaction::default()),
         };
@@ -76,11 +83,11 @@ impl Call {
 
     fn record(&mut self, outcome: Outcome, reason: Option<Text>) {
         match std::mem::replace(&mut self.place, Place::Nowhere) {
-            Place::Request(context) => context.note_call(outcome, reason),
-            Place::InRequest(context) => {
-                let event = context.event_within(self.action, self.target.clone());
+            Place::Request(slot) => slot.note_call(outcome, reason),
+            Place::InRequest(slot) => {
+                let event = slot.event_within(self.action, self.target.clone());
                 let event = self.ended(event, outcome, reason);
-                context.slot().shared.auditor.record(event);
+                slot.shared.auditor.record(event);
             }
             Place::Job(auditor, actor) => {
                 let event = AuditEvent::builder(actor, self.action, self.target.clone());

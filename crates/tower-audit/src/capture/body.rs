@@ -63,10 +63,10 @@ impl<B: Body> Body for Watched<B> {
 
 /// Watches the request body, if it is one of axum: only that can be replaced by one of the same type.
 #[cfg(feature = "axum")]
-pub(crate) fn watch_axum<B: 'static>(req: &mut Request<B>, context: &AuditContext) {
+pub(crate) fn watch_axum<B: 'static>(req: &mut Request<B>, slot: &crate::context::Slot) {
     let body: &mut dyn std::any::Any = req.body_mut();
     if let Some(body) = body.downcast_mut::<axum::body::Body>()
-        && let Some(tap) = context.slot().incoming.watch(body)
+        && let Some(tap) = slot.incoming.watch(body)
     {
         let inner = std::mem::take(body);
         *body = axum::body::Body::new(Watched {
@@ -117,8 +117,8 @@ where
     }
 
     fn call(&mut self, req: Request<B>) -> Self::Future {
-        let tap = AuditContext::of(req.extensions())
-            .and_then(|context| context.slot().incoming.watch(req.body()));
+        let tap = AuditContext::slot_of(req.extensions())
+            .and_then(|slot| slot.incoming.watch(req.body()));
         self.inner.call(req.map(|inner| Watched { inner, tap }))
     }
 }

@@ -1,84 +1,61 @@
 //! The handle that inner code holds.
 
-use std::{cell::RefCell, fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use http::{Extensions, HeaderMap};
+use http::Extensions;
 use serde_json::Value;
-use tower_audit_core::{
-    Action, Actor, AuditEvent, AuditEventBuilder, EventId, Outcome, Target, Text, catalog::Activity,
-};
+use tower_audit_core::{Action, Actor, EventId, Outcome, Target, Text, catalog::Activity};
 
 use super::{
+    current::{self, Current},
     notes::{Mark, Notes},
     slot::Slot,
 };
-use crate::{
-    annotation::Annotation,
-    draft::{Facts, Story},
-    identify::AuthFailed,
-    layer::Shared,
-    mode::Mode,
-    route::Template,
-};
+use crate::identify::AuthFailed;
 
 /// What inner code says about its request; cheap to clone. See the [module page](crate::context).
 ///
 /// In an axum handler it is an extractor; elsewhere [`of`](Self::of) finds it in the request's
 /// extensions, and [`current`](Self::current) in the task. Whatever is said last counts; what is
-/// said after the request has ended goes nowhere.
+/// said after the request has ended goes nowhere, and so does what is said of a request that the policy
+/// [ignores](crate::policy::Rule::ignore). Of that, nothing is known here either.
 #[derive(Clone)]
-pub struct AuditContext {
-    slot: Arc<Slot>,
+pub struct AuditContext(Of);
+
+#[derive(Clone)]
+enum Of {
+    Request(Arc<Slot>),
+    /// A request that the policy ignores: what is said of it goes nowhere.
+    Ignored,
 }
 
-thread_local! {
-    static CURRENT: RefCell<Option<AuditContext>> = const { RefCell::new(None) };
-}
-
-/// Puts back what was current before, also when a panic unwinds.
-struct Restore(Option<AuditContext>);
-
-impl Drop for Restore {
-    fn drop(&mut self) {
-        exchange(self.0.take());
-    }
-}
-
-/// Makes this context the current one, and returns the one before it.
-fn exchange(context: Option<AuditContext>) -> Option<AuditContext> {
-    // A thread that ends has none.
-    CURRENT
-        .try_with(|current| {
-            Some(std::mem::replace(
-                &mut *current.try_borrow_mut().ok()?,
-                context,
-            ))
-        })
-        .ok()
-        .flatten()
-        .flatten()
-}
+static IGNORED: AuditContext = AuditContext(Of::Ignored);
 
 impl AuditContext {
-    #[inline]
-    pub(crate) fn new(shared: Arc<Shared>, facts: Facts, headers: &HeaderMap) -> Self {
-        Self {
-            slot: Arc::new(Slot::new(shared, facts, headers)),
-        }
-    }
-
-    pub(crate) fn slot(&self) -> &Slot {
-        &self.slot
-    }
-
     /// Returns the context of the request that these extensions belong to, if an audit layer is
     /// around it.
     #[must_use]
     pub fn of(extensions: &Extensions) -> Option<&Self> {
-        let context = extensions.get::<Self>()?;
-        context.note_template(extensions);
-        Some(context)
+        if let Some(context) = extensions.get::<Self>() {
+            if let Of::Request(slot) = &context.0 {
+                slot.note_template(extensions);
+            }
+            return Some(context);
+        }
+        current::is_ignored().then_some(&IGNORED)
+    }
+
+    pub(crate) fn of_slot(slot: Arc<Slot>) -> Self {
+        Self(Of::Request(slot))
+    }
+
+    /// Returns the slot of the request that these extensions belong to.
+    pub(crate) fn slot_of(extensions: &Extensions) -> Option<&Arc<Slot>> {
+        match &Self::of(extensions)?.0 {
+            Of::Request(slot) => Some(slot),
+            Of::Ignored => None,
+        }
     }
 
     /// Returns the context of the request that this task is working on, if any.
@@ -86,16 +63,11 @@ impl AuditContext {
     /// A task that the handler spawned has none: clone the context into it.
     #[must_use]
     pub fn current() -> Option<Self> {
-        CURRENT
-            .try_with(|current| current.try_borrow().ok()?.clone())
-            .ok()?
-    }
-
-    /// Runs `f` with this context as the current one.
-    #[inline]
-    pub(crate) fn scope<T>(&self, f: impl FnOnce() -> T) -> T {
-        let _restore = Restore(exchange(Some(self.clone())));
-        f()
+        match current::get() {
+            Current::Nobody => None,
+            Current::Request(slot) => Some(Self::of_slot(slot)),
+            Current::Ignored => Some(IGNORED.clone()),
+        }
     }
 
     /// Sets who did it. Defaults to what a layer found out, or anonymous.
@@ -171,11 +143,7 @@ impl AuditContext {
     /// # let _ = login;
     /// ```
     pub fn auth_failed(&self, failed: AuthFailed) {
-        let reason = failed.into_reason();
-        self.note(|notes| {
-            notes.outcome = Some(Outcome::Denied);
-            notes.say().reason = Some(reason);
-        });
+        self.note(|notes| notes.auth_failed(failed));
     }
 
     /// Sets how it ended, where the status does not tell, as in GraphQL. A panic, an error of the
@@ -199,113 +167,42 @@ impl AuditContext {
     /// the client or to write beside what was changed.
     #[must_use]
     pub fn event_id(&self) -> EventId {
-        self.slot.event_id()
+        match &self.0 {
+            Of::Request(slot) => slot.event_id(),
+            Of::Ignored => EventId::at(Utc::now()),
+        }
     }
 
     /// Returns when the request arrived.
     #[must_use]
     pub fn arrived_at(&self) -> DateTime<Utc> {
-        self.slot.facts.arrived_at()
+        match &self.0 {
+            Of::Request(slot) => slot.facts.arrived_at(),
+            Of::Ignored => Utc::now(),
+        }
     }
 
     /// Returns the address of the client: see [`TrustedProxies`](crate::client::TrustedProxies).
     #[must_use]
     pub fn client(&self) -> Option<IpAddr> {
-        self.slot.facts.client()
+        match &self.0 {
+            Of::Request(slot) => slot.facts.client(),
+            Of::Ignored => None,
+        }
     }
 
     /// Returns the address at the other end of the socket.
     #[must_use]
     pub fn peer(&self) -> Option<IpAddr> {
-        self.slot.facts.peer()
-    }
-
-    /// Returns in which mode a request has to be admitted that turns out to be annotated so, if it was
-    /// not admitted before.
-    pub(crate) fn admission_of(&self, annotation: &Annotation) -> Option<Mode> {
-        if annotation.is_skip() {
-            return None;
+        match &self.0 {
+            Of::Request(slot) => slot.facts.peer(),
+            Of::Ignored => None,
         }
-        let shared = &self.slot.shared;
-        let mode = annotation.mode.max(shared.mode);
-        let admission = self.slot.admission();
-        let needs_room =
-            shared.reserves() && admission.permit.is_none() && !admission.was_room_asked_for;
-        (mode > admission.mode || needs_room).then_some(mode)
-    }
-
-    /// Returns the mode in which the request was admitted.
-    pub(crate) fn mode(&self) -> Mode {
-        self.slot.admission().mode
-    }
-
-    /// Notes what inner code left in the extensions of the response.
-    pub(crate) fn note_response(&self, extensions: &Extensions) {
-        if let Some(actor) = extensions.get::<Actor>() {
-            self.actor(actor.clone());
-        }
-        if let Some(failed) = extensions.get::<AuthFailed>() {
-            self.auth_failed(failed.clone());
-        }
-    }
-
-    /// Lets an audited function name the request, if none did before.
-    pub(crate) fn claim(&self, action: &'static str, target: &Target) -> bool {
-        let mut notes = self.slot.notes();
-        if notes.is_over || std::mem::replace(&mut notes.is_claimed, true) {
-            return false;
-        }
-        notes.say().action = Some(Action::new(Text::from_static(action)));
-        if *target != Target::none() {
-            notes.say().to(target.clone());
-        }
-        notes.mark.get_or_insert(Mark::Record);
-        true
-    }
-
-    /// Notes how the function ended that named the request.
-    pub(crate) fn note_call(&self, outcome: Outcome, reason: Option<Text>) {
-        self.note(|notes| {
-            notes.failed = Some(outcome).filter(|outcome| *outcome != Outcome::Success);
-            // What the function itself said is nearer to what happened.
-            if notes.said().reason.is_none() && reason.is_some() {
-                notes.say().reason = reason;
-            }
-        });
-    }
-
-    /// Returns an event of something else that was done in this request.
-    pub(crate) fn event_within(&self, action: &'static str, target: Target) -> AuditEventBuilder {
-        let Slot { shared, facts, .. } = &*self.slot;
-        let notes = self.slot.notes();
-        let annotation = self.slot.annotation(&notes).map(|known| &**known);
-        Story::of(&shared.spares.teller, facts, &notes).within(action, target, annotation)
-    }
-
-    pub(crate) fn annotate(&self, annotation: &Arc<Annotation>) {
-        self.note(|notes| notes.annotation = Some(Arc::clone(annotation)));
-    }
-
-    fn note_template(&self, extensions: &Extensions) {
-        if !self.slot.facts.has_template()
-            && let Some(template) = Template::of(extensions)
-        {
-            self.note(|notes| notes.template = Some(template));
-        }
-    }
-
-    /// Returns the event that says that the request has begun.
-    pub(crate) fn pending_event(&self) -> AuditEvent {
-        let Slot { shared, facts, .. } = &*self.slot;
-        let notes = self.slot.notes();
-        let annotation = self.slot.annotation(&notes).cloned();
-        Story::of(&shared.spares.teller, facts, &notes).begun(self.event_id(), annotation)
     }
 
     fn note(&self, note: impl FnOnce(&mut Notes)) {
-        let mut notes = self.slot.notes();
-        if !notes.is_over {
-            note(&mut notes);
+        if let Of::Request(slot) = &self.0 {
+            slot.note(note);
         }
     }
 }

@@ -38,12 +38,14 @@
 //! ```
 
 mod audit_context;
+pub(crate) mod current;
 #[cfg(feature = "axum")]
 mod extract;
 mod notes;
 mod slot;
 
 pub use audit_context::AuditContext;
+pub(crate) use current::Current;
 #[cfg(feature = "axum")]
 pub use extract::MissingAuditLayer;
 pub(crate) use notes::{Mark, Notes};

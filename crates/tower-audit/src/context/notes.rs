@@ -8,6 +8,7 @@ use crate::{
     annotation::Annotation,
     capture::Outgoing,
     draft::{End, Head},
+    identify::AuthFailed,
     route::Template,
 };
 
@@ -69,6 +70,11 @@ impl Notes {
         let said = self.said.as_mut();
         said.map(|said| std::mem::take(&mut said.metadata))
             .unwrap_or_default()
+    }
+
+    pub(crate) fn auth_failed(&mut self, failed: AuthFailed) {
+        self.outcome = Some(Outcome::Denied);
+        self.say().reason = Some(failed.into_reason());
     }
 
     /// Takes over what is still asked by what goes on beyond the end of a request: who it was.

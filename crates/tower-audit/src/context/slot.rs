@@ -2,16 +2,19 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use http::HeaderMap;
-use tower_audit_core::EventId;
+use http::{Extensions, HeaderMap};
+use tower_audit_core::{
+    Action, Actor, AuditEvent, AuditEventBuilder, EventId, Outcome, Target, Text,
+};
 
-use super::Notes;
+use super::{Mark, Notes};
 use crate::{
     annotation::Annotation,
     capture::Incoming,
-    draft::Facts,
+    draft::{Facts, Story},
+    identify::AuthFailed,
     layer::Shared,
-    mode::Admission,
+    mode::{Admission, Mode},
     policy::{Plan, Policy},
     route::Template,
 };
@@ -35,7 +38,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     #[inline]
-    pub(super) fn new(shared: Arc<Shared>, facts: Facts, headers: &HeaderMap) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, facts: Facts, headers: &HeaderMap) -> Self {
         let policy = shared.policy.current();
         let plan = policy.plan(&facts.subject(&policy));
         let incoming = Incoming::of(headers, &plan, shared.body_limit);
@@ -94,5 +97,95 @@ impl Slot {
     /// Returns whether what is known may wait in the queue: it holds neither captured headers nor bodies.
     pub(crate) fn is_light(&self) -> bool {
         !self.incoming.is_there() && self.facts.texts().are_light()
+    }
+
+    /// Returns in which mode a request has to be admitted that turns out to be annotated so, if it was
+    /// not admitted before.
+    pub(crate) fn admission_of(&self, annotation: &Annotation) -> Option<Mode> {
+        if annotation.is_skip() {
+            return None;
+        }
+        let shared = &self.shared;
+        let mode = annotation.mode.max(shared.mode);
+        let admission = self.admission();
+        let needs_room =
+            shared.reserves() && admission.permit.is_none() && !admission.was_room_asked_for;
+        (mode > admission.mode || needs_room).then_some(mode)
+    }
+
+    /// Returns the mode in which the request was admitted.
+    pub(crate) fn mode(&self) -> Mode {
+        self.admission().mode
+    }
+
+    /// Notes what inner code left in the extensions of the response.
+    pub(crate) fn note_response(&self, extensions: &Extensions) {
+        if let Some(actor) = extensions.get::<Actor>() {
+            let actor = actor.clone();
+            self.note(|notes| notes.actor = Some(actor));
+        }
+        if let Some(failed) = extensions.get::<AuthFailed>() {
+            self.note(|notes| notes.auth_failed(failed.clone()));
+        }
+    }
+
+    /// Lets an audited function name the request, if none did before.
+    pub(crate) fn claim(&self, action: &'static str, target: &Target) -> bool {
+        let mut notes = self.notes();
+        if notes.is_over || std::mem::replace(&mut notes.is_claimed, true) {
+            return false;
+        }
+        notes.say().action = Some(Action::new(Text::from_static(action)));
+        if *target != Target::none() {
+            notes.say().to(target.clone());
+        }
+        notes.mark.get_or_insert(Mark::Record);
+        true
+    }
+
+    /// Notes how the function ended that named the request.
+    pub(crate) fn note_call(&self, outcome: Outcome, reason: Option<Text>) {
+        self.note(|notes| {
+            notes.failed = Some(outcome).filter(|outcome| *outcome != Outcome::Success);
+            // What the function itself said is nearer to what happened.
+            if notes.said().reason.is_none() && reason.is_some() {
+                notes.say().reason = reason;
+            }
+        });
+    }
+
+    /// Returns an event of something else that was done in this request.
+    pub(crate) fn event_within(&self, action: &'static str, target: Target) -> AuditEventBuilder {
+        let Self { shared, facts, .. } = self;
+        let notes = self.notes();
+        let annotation = self.annotation(&notes).map(|known| &**known);
+        Story::of(&shared.spares.teller, facts, &notes).within(action, target, annotation)
+    }
+
+    pub(crate) fn annotate(&self, annotation: &Arc<Annotation>) {
+        self.note(|notes| notes.annotation = Some(Arc::clone(annotation)));
+    }
+
+    pub(super) fn note_template(&self, extensions: &Extensions) {
+        if !self.facts.has_template()
+            && let Some(template) = Template::of(extensions)
+        {
+            self.note(|notes| notes.template = Some(template));
+        }
+    }
+
+    /// Returns the event that says that the request has begun.
+    pub(crate) fn pending_event(&self) -> AuditEvent {
+        let Self { shared, facts, .. } = self;
+        let notes = self.notes();
+        let annotation = self.annotation(&notes).cloned();
+        Story::of(&shared.spares.teller, facts, &notes).begun(self.event_id(), annotation)
+    }
+
+    pub(crate) fn note(&self, note: impl FnOnce(&mut Notes)) {
+        let mut notes = self.notes();
+        if !notes.is_over {
+            note(&mut notes);
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::{Ending, Facts};
 use crate::{
     annotation::Annotation,
     context::{Mark, Notes, Slot},
-    policy::{Recorded, Subject},
+    policy::{Recorded, Subject, Verdict},
     route::Template,
 };
 
@@ -53,12 +53,14 @@ impl End {
             .annotation(notes)
             .filter(|_| status != Some(StatusCode::METHOD_NOT_ALLOWED));
         let subject = subject(slot, notes, status, outcome);
-        let recorded = slot.policy.matching(&subject);
+        let verdict = slot.policy.verdict(&subject);
+        let recorded = verdict.recorded();
         let is_recorded = match (notes.mark, annotation) {
             // There is a pending row that waits for its end.
             _ if promise.is_intended => true,
             // What could not be recorded did not happen, and does not take the room of what did.
             _ if promise.was_refused => false,
+            _ if verdict == Verdict::Ignored => false,
             (Some(mark), _) => mark == Mark::Record,
             (None, Some(annotation)) => !annotation.is_skip(),
             (None, None) => recorded.is_some_and(|how| how.samples(&subject, || slot.event_id())),

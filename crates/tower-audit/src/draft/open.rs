@@ -1,6 +1,6 @@
 //! The open request.
 
-use std::{pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use http::{HeaderMap, Method, Response, header::LOCATION};
 use tower_audit_core::{AuditEvent, Text, delivery::Permit};
@@ -13,15 +13,14 @@ use super::{
 };
 use crate::{
     capture::{Outgoing, Tap},
-    context::AuditContext,
+    context::{Slot, current},
     mode::Mode,
 };
 
 /// An open request. Exactly one event comes of it: whoever ends it says how, and dropping it open
 /// says that the request was dropped.
-#[derive(Debug)]
 pub(crate) struct Draft {
-    context: AuditContext,
+    slot: Arc<Slot>,
     is_recorded: bool,
     has_panicked: bool,
 }
@@ -30,41 +29,41 @@ pub(crate) struct Draft {
 pub(crate) type Confirming = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Draft {
-    pub(crate) fn open(context: AuditContext) -> Self {
+    pub(crate) fn open(slot: Arc<Slot>) -> Self {
         Self {
-            context,
+            slot,
             is_recorded: false,
             has_panicked: false,
         }
     }
 
     pub(crate) fn method(&self) -> &Method {
-        &self.context.slot().facts.method
+        &self.slot.facts.method
     }
 
     /// Returns whether the response waits for the record.
     pub(crate) fn is_awaited(&self) -> bool {
-        let admission = self.context.slot().admission_so_far();
+        let admission = self.slot.admission_so_far();
         admission.is_some_and(|now| now.mode > Mode::Background && now.refused.is_none())
     }
 
     /// Runs a piece of the inner service: the context is current, and a panic is noted.
     #[inline]
     pub(crate) fn watch<T>(&mut self, run: impl FnOnce() -> T) -> T {
-        let context = self.context.clone();
+        let slot = Arc::clone(&self.slot);
         let mut watch = Watch {
             draft: self,
             is_done: false,
         };
-        let result = context.scope(run);
+        let result = current::within(slot, run);
         watch.is_done = true;
         result
     }
 
     /// Notes the head of the response.
     pub(crate) fn head<B>(&mut self, response: &Response<B>) {
-        self.context.note_response(response.extensions());
-        let slot = self.context.slot();
+        self.slot.note_response(response.extensions());
+        let slot = &self.slot;
         let duration = slot.facts.elapsed();
         let (status, headers) = (response.status(), response.headers());
         let request_id = if slot.facts.texts.has_request_id() {
@@ -91,7 +90,7 @@ impl Draft {
 
     /// Notes what is known of the body that follows the head.
     pub(crate) fn body(&mut self, headers: &HeaderMap, length: Option<u64>) {
-        let slot = self.context.slot();
+        let slot = &self.slot;
         if slot.plan.has_response_body {
             slot.notes().say().body = Some(Outgoing::of(headers, length));
         }
@@ -99,7 +98,7 @@ impl Draft {
 
     /// Returns what is to watch the body of the response, if anything is.
     pub(crate) fn watch_body(&mut self) -> Option<Arc<Tap>> {
-        let slot = self.context.slot();
+        let slot = &self.slot;
         if !slot.plan.has_response_body {
             return None;
         }
@@ -119,7 +118,7 @@ impl Draft {
         // Whoever is waited for has room, and gives it back if there is nothing to record.
         let (closed, permit) = self.close(ending);
         let (mut closed, permit) = (closed?, permit?);
-        let auditor = self.context.slot().shared.auditor.clone();
+        let auditor = self.slot.shared.auditor.clone();
         let event = closed.event();
         Some(Box::pin(async move {
             if let Err(reason) = auditor.record_reserved_durable(permit, event).await {
@@ -135,7 +134,7 @@ impl Draft {
         let (Some(mut closed), permit) = self.close(ending) else {
             return;
         };
-        let slot = self.context.slot();
+        let slot = &self.slot;
         let auditor = &slot.shared.auditor;
         match (slot.is_light(), permit) {
             (true, Some(permit)) => permit.send_deferred(closed),
@@ -148,7 +147,7 @@ impl Draft {
     /// Takes what is known of the request, if it is recorded, and the room that is reserved for it. What is said
     /// from now on goes nowhere.
     fn close(&mut self, ending: Ending) -> (Option<Box<Closed>>, Option<Permit<AuditEvent>>) {
-        let slot = self.context.slot();
+        let slot = &self.slot;
         let (permit, promise) = {
             let mut admission = slot.admission_so_far();
             let admission = admission.as_mut();
@@ -190,6 +189,14 @@ impl Drop for Draft {
         } else {
             Ending::Dropped
         });
+    }
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft")
+            .field("is_recorded", &self.is_recorded)
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,7 @@ use http::Method;
 use tower_audit_core::{Actor, Auditor, MemoryStore};
 use tower_layer::Layer;
 
-use super::{AuditService, CaptureStats, RequestInfo, Shared};
+use super::{AnyBodyLayer, AuditService, CaptureStats, RequestInfo, Shared};
 use crate::{
     annotation::Annotation,
     client::{Client, TrustedProxies},
@@ -205,6 +205,30 @@ impl AuditLayer {
             shared.reap_pending();
         }
         self
+    }
+
+    /// Returns this layer for a service whose response body is of any type, of which it makes an
+    /// [`AnyBody`](super::AnyBody). axum needs none of this: its body can hold any other.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use http_body_util::Full;
+    /// use tower::{ServiceBuilder, service_fn};
+    /// use tower_audit::{AuditLayer, MemoryStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let service = ServiceBuilder::new()
+    ///     .layer(AuditLayer::new(MemoryStore::new()).any_body())
+    ///     .service(service_fn(async |_: Request<()>| {
+    ///         Ok::<_, std::io::Error>(Response::new(Full::<bytes::Bytes>::from("done")))
+    ///     }));
+    /// # let _ = service; }
+    /// ```
+    #[must_use]
+    pub fn any_body(&self) -> AnyBodyLayer {
+        AnyBodyLayer {
+            layer: self.clone(),
+        }
     }
 
     /// Returns what was noticed while requests were captured, counted since the layer was made. Clones of

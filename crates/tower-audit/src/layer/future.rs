@@ -11,10 +11,11 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::ResponseBody;
+use super::{AuditBody, BodyWatch};
 use crate::{
+    context::current,
     draft::{Confirming, Draft, Ending},
-    mode::Gate,
+    mode::{Gate, Refused},
 };
 
 pin_project! {
@@ -26,12 +27,31 @@ pin_project! {
     {
         // Dropped first, so that what the handler says while it is dropped is still recorded.
         #[pin]
-        pub(super) gate: Gate<F, S, B>,
-        // `Some` until the inner future resolves. Dropping an open draft records the request as
-        // aborted, so a client that hangs up still leaves a trace.
-        pub(super) draft: Option<Draft>,
+        gate: Gate<F, S, B>,
+        watch: Watch,
         // `Some` from when the inner future has resolved until its record is kept.
-        pub(super) waiting: Option<Box<(F::Output, Confirming)>>,
+        waiting: Option<Box<(F::Output, Confirming)>>,
+    }
+}
+
+/// What is done about a request while its service works on it.
+pub(super) enum Watch {
+    /// It is recorded. Until the inner future resolves: dropping an open draft records the request as aborted, so a
+    /// client that hangs up still leaves a trace.
+    Draft { draft: Draft },
+    /// Nobody inside is to think that it may be recorded.
+    Ignored,
+    /// A layer around this one records it, or it is over.
+    Nothing,
+}
+
+impl<F: Future, S, B> ResponseFuture<F, S, B> {
+    pub(super) fn of(gate: Gate<F, S, B>, watch: Watch) -> Self {
+        Self {
+            gate,
+            watch,
+            waiting: None,
+        }
     }
 }
 
@@ -39,53 +59,56 @@ impl<F, S, B, ResBody, E> Future for ResponseFuture<F, S, B>
 where
     F: Future<Output = Result<Response<ResBody>, E>>,
     S: Service<Request<B>, Future = F>,
-    ResBody: Body,
+    ResBody: AuditBody,
 {
-    type Output = Result<Response<ResponseBody<ResBody>>, E>;
+    type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if this.waiting.is_none() {
             let gate = this.gate.as_mut();
-            let result = match this.draft.as_mut() {
-                Some(draft) => ready!(draft.watch(|| gate.poll(cx))),
-                None => ready!(gate.poll(cx)),
-            };
-            let (result, draft) = match (result, this.draft.take()) {
-                (Err(refused), draft) => {
-                    return Poll::Ready(Ok(refuse(refused.into_response(()), draft)));
+            let result = match this.watch {
+                Watch::Draft { draft } => ready!(draft.watch(|| gate.poll(cx))),
+                Watch::Ignored => {
+                    return current::ignoring(|| gate.poll(cx)).map(unless_refused);
                 }
-                (Ok(result), Some(draft)) => (result, draft),
-                (Ok(result), None) => return Poll::Ready(result.map(plain)),
+                Watch::Nothing => return gate.poll(cx).map(unless_refused),
+            };
+            // It is there until this very moment.
+            let Watch::Draft { mut draft } = std::mem::replace(this.watch, Watch::Nothing) else {
+                return Poll::Pending;
+            };
+            let result = match result {
+                Ok(result) => result,
+                Err(refused) => {
+                    let response = refused.into_response(ResBody::default());
+                    draft.head(&response);
+                    draft.end(Ending::Complete);
+                    return Poll::Ready(Ok(response));
+                }
             };
             if !draft.is_awaited() {
                 return Poll::Ready(in_background(result, draft));
             }
             match in_foreground(&result, draft) {
                 Some(confirming) => *this.waiting = Some(Box::new((result, confirming))),
-                None => return Poll::Ready(result.map(plain)),
+                None => return Poll::Ready(result),
             }
         }
         if let Some(waiting) = this.waiting.as_mut() {
             ready!(waiting.1.as_mut().poll(cx));
         }
         match this.waiting.take() {
-            Some(waiting) => Poll::Ready(waiting.0.map(plain)),
+            Some(waiting) => Poll::Ready(waiting.0),
             None => Poll::Pending,
         }
     }
 }
 
-fn plain<B>(response: Response<B>) -> Response<ResponseBody<B>> {
-    response.map(ResponseBody::plain)
-}
-
-fn refuse<B>(response: Response<()>, draft: Option<Draft>) -> Response<ResponseBody<B>> {
-    if let Some(mut draft) = draft {
-        draft.head(&response);
-        draft.end(Ending::Complete);
-    }
-    response.map(|()| ResponseBody::empty())
+fn unless_refused<B: Default, E>(
+    result: Result<Result<Response<B>, E>, Refused>,
+) -> Result<Response<B>, E> {
+    result.unwrap_or_else(|refused| Ok(refused.into_response(B::default())))
 }
 
 /// Records a request whose response waits for that, as it is now: nobody looks at the body.
@@ -106,10 +129,10 @@ fn in_foreground<B: Body, E>(
 }
 
 /// Leaves the draft to the body, if there is more to come.
-fn in_background<B: Body, E>(
+fn in_background<B: AuditBody, E>(
     result: Result<Response<B>, E>,
     mut draft: Draft,
-) -> Result<Response<ResponseBody<B>>, E> {
+) -> Result<Response<B>, E> {
     let response = match result {
         Ok(response) => response,
         Err(error) => {
@@ -122,11 +145,12 @@ fn in_background<B: Body, E>(
     let is_over = length == Some(0) || response.body().is_end_stream();
     if is_over || has_no_body(draft.method(), response.status()) {
         draft.end(Ending::Complete);
-        return Ok(plain(response));
+        return Ok(response);
     }
     draft.body(response.headers(), length);
     let tap = draft.watch_body();
-    Ok(response.map(|body| ResponseBody::watched(body, draft, length, tap)))
+    let watch = BodyWatch::new(draft, length, tap);
+    Ok(response.map(|body| body.watched(watch)))
 }
 
 /// Returns how long the body will be, if that is known.

@@ -17,6 +17,7 @@
 //! An audit layer inside of another one leaves the request to the outer one; its [mode](crate::mode)
 //! holds all the same.
 
+mod any_body;
 mod audit_layer;
 mod body;
 mod capture_stats;
@@ -24,8 +25,9 @@ mod future;
 mod service;
 mod shared;
 
+pub use any_body::{AnyBodyFuture, AnyBodyLayer, AnyBodyService};
 pub use audit_layer::{AuditLayer, IntoAuditor};
-pub use body::ResponseBody;
+pub use body::{AnyBody, AuditBody, BodyWatch, WatchedBody};
 pub use capture_stats::CaptureStats;
 pub use future::ResponseFuture;
 pub use service::AuditService;

@@ -8,12 +8,15 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::{RequestInfo, ResponseBody, ResponseFuture, Shared, shared::records_for_certain};
+use super::{
+    AuditBody, RequestInfo, ResponseFuture, Shared, future::Watch, shared::records_for_certain,
+};
 use crate::{
-    context::{AuditContext, Slot},
+    context::{AuditContext, Slot, current},
     draft::{Draft, Facts},
     identify::Identified,
     mode::{Gate, Mode, admit},
+    route::{original_uri, template},
 };
 
 /// Middleware that records one audit event per request.
@@ -29,10 +32,10 @@ pub struct AuditService<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for AuditService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-    ResBody: http_body::Body,
+    ResBody: AuditBody,
     ReqBody: 'static,
 {
-    type Response = Response<ResponseBody<ResBody>>;
+    type Response = S::Response;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, S, ReqBody>;
 
@@ -41,53 +44,48 @@ where
     }
 
     fn call(&mut self, mut req: Request<ReqBody>) -> Self::Future {
-        if let Some(context) = req.extensions().get::<AuditContext>().cloned() {
-            let gate = self.inside(context, req);
-            return ResponseFuture {
-                gate,
-                draft: None,
-                waiting: None,
-            };
+        if let Some(slot) = AuditContext::slot_of(req.extensions()).cloned() {
+            return ResponseFuture::of(self.inside(slot, req), Watch::Nothing);
         }
-        let context = self.open(&mut req);
+        if self.ignores(&req) {
+            let inner = current::ignoring(|| self.inner.call(req));
+            return ResponseFuture::of(Gate::Open { inner }, Watch::Ignored);
+        }
+        let slot = self.open(&mut req);
         #[cfg(feature = "axum")]
-        crate::capture::watch_axum(&mut req, &context);
-        let mut draft = Draft::open(context.clone());
+        crate::capture::watch_axum(&mut req, &slot);
+        let mut draft = Draft::open(Arc::clone(&slot));
         let gate = draft.watch(|| {
             // In here, so that a closure that panics leaves a trace too.
             if let Some(find) = &self.shared.actor
-                && let Some(actor) = find(&RequestInfo::of(&req, context.client()))
+                && let Some(actor) = find(&RequestInfo::of(&req, slot.facts.client()))
             {
-                context.actor(actor);
+                slot.note(|notes| notes.actor = Some(actor));
             }
-            match self.admission(&context) {
-                Some(mode) => Gate::closed(self.take_ready(), req, admit(context, mode)),
+            match self.admission(&slot) {
+                Some(mode) => Gate::closed(self.take_ready(), req, admit(slot, mode)),
                 None => Gate::Open {
                     inner: self.inner.call(req),
                 },
             }
         });
-        ResponseFuture {
-            gate,
-            draft: Some(draft),
-            waiting: None,
-        }
+        ResponseFuture::of(gate, Watch::Draft { draft })
     }
 }
 
 impl<S: Clone> AuditService<S> {
     /// Passes on a request that a layer around this one records.
-    fn inside<B>(&mut self, context: AuditContext, req: Request<B>) -> Gate<S::Future, S, B>
+    fn inside<B>(&mut self, slot: Arc<Slot>, req: Request<B>) -> Gate<S::Future, S, B>
     where
         S: Service<Request<B>>,
     {
-        let facts = &context.slot().facts;
+        let facts = &slot.facts;
         let policy = self.shared.policy.current();
         let plan = policy.plan(&facts.subject(&policy));
         let table = self.shared.annotation(facts).map(|table| &**table);
         let mode = self.shared.mode(table, &plan);
-        if mode > context.mode() {
-            return Gate::closed(self.take_ready(), req, admit(context, mode));
+        if mode > slot.mode() {
+            return Gate::closed(self.take_ready(), req, admit(slot, mode));
         }
         Gate::Open {
             inner: self.inner.call(req),
@@ -102,25 +100,35 @@ impl<S: Clone> AuditService<S> {
 }
 
 impl<S> AuditService<S> {
+    /// Returns whether the request passes as if this layer were not there.
+    fn ignores<B>(&self, req: &Request<B>) -> bool {
+        let path = || original_uri(req.uri(), req.extensions()).path();
+        let of_table = || self.shared.routes.template(path()).map(|known| &**known);
+        let route = || template(req.extensions()).or_else(of_table);
+        self.shared.policy.ignores(req.method(), path, route)
+    }
+
     /// Puts the context of a request where inner code finds it.
-    fn open<B>(&self, req: &mut Request<B>) -> AuditContext {
+    fn open<B>(&self, req: &mut Request<B>) -> Arc<Slot> {
         let mut facts = Facts::of(req, &self.shared.client);
         if !facts.has_template()
             && let Some(template) = self.shared.routes.template(facts.path())
         {
             facts.set_template(template);
         }
-        let context = AuditContext::new(Arc::clone(&self.shared), facts, req.headers());
+        let slot = Slot::new(Arc::clone(&self.shared), facts, req.headers());
+        let slot = Arc::new(slot);
         if let Some(Identified(actor)) = req.extensions_mut().remove::<Identified>() {
-            context.actor(actor);
+            slot.note(|notes| notes.actor = Some(actor));
         }
-        req.extensions_mut().insert(context.clone());
-        context
+        let context = AuditContext::of_slot(Arc::clone(&slot));
+        req.extensions_mut().insert(context);
+        slot
     }
 
     /// Returns in which mode a request has to be admitted, if it has to.
-    fn admission(&self, context: &AuditContext) -> Option<Mode> {
-        let Slot { table, plan, .. } = context.slot();
+    fn admission(&self, slot: &Slot) -> Option<Mode> {
+        let Slot { table, plan, .. } = slot;
         let table = table.as_deref();
         let mode = self.shared.mode(table, plan);
         let needs_room = self.shared.reserves() && records_for_certain(table, plan);

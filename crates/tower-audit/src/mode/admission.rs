@@ -1,6 +1,6 @@
 //! What has to happen before a handler may run.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use tower_audit_core::{
     AuditEvent, Auditor, Overflow,
@@ -8,7 +8,7 @@ use tower_audit_core::{
 };
 
 use super::{Mode, Refused};
-use crate::context::AuditContext;
+use crate::context::Slot;
 
 /// What was promised for the record of a request so far.
 #[derive(Debug, Default)]
@@ -27,39 +27,38 @@ pub(crate) struct Admission {
 pub(crate) type Admitting = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>;
 
 /// Does what has to happen in this mode before the handler may run.
-pub(crate) fn admit(context: AuditContext, mode: Mode) -> Admitting {
+pub(crate) fn admit(slot: Arc<Slot>, mode: Mode) -> Admitting {
     Box::pin(async move {
         let result = match mode {
-            Mode::Background => reserve(&context).await,
-            Mode::Durable => prepare(&context).await,
-            Mode::Strict => intend(&context).await,
+            Mode::Background => reserve(&slot).await,
+            Mode::Durable => prepare(&slot).await,
+            Mode::Strict => intend(&slot).await,
         };
         result.map_err(|reason| {
-            context.slot().shared.auditor.note_refused(reason);
-            context.slot().admission().refused = Some(reason);
+            slot.shared.auditor.note_refused(reason);
+            slot.admission().refused = Some(reason);
             Refused::NotKept(reason)
         })
     })
 }
 
 /// Reserves room, as the policy for a full queue says.
-async fn reserve(context: &AuditContext) -> Result<(), NotKept> {
-    let auditor = &context.slot().shared.auditor;
-    context.slot().admission().was_room_asked_for = true;
-    let permit = auditor.reserve(size(context)).await;
+async fn reserve(slot: &Slot) -> Result<(), NotKept> {
+    let auditor = &slot.shared.auditor;
+    slot.admission().was_room_asked_for = true;
+    let permit = auditor.reserve(size(slot)).await;
     if permit.is_none() && auditor.overflow() == Overflow::Reject {
         return Err(NotKept::Full);
     }
-    context.slot().admission().permit = permit;
+    slot.admission().permit = permit;
     Ok(())
 }
 
 /// Makes sure that somebody could keep the record, and that there is room for it.
-async fn prepare(context: &AuditContext) -> Result<(), NotKept> {
-    let slot = context.slot();
+async fn prepare(slot: &Slot) -> Result<(), NotKept> {
     slot.shared.auditor.can_keep(false)?;
     if slot.admission().permit.is_none() {
-        let permit = slot.shared.auditor.reserve(size(context)).await;
+        let permit = slot.shared.auditor.reserve(size(slot)).await;
         slot.admission().permit = Some(permit.ok_or(NotKept::Full)?);
     }
     slot.admission().mode = Mode::Durable;
@@ -67,16 +66,15 @@ async fn prepare(context: &AuditContext) -> Result<(), NotKept> {
 }
 
 /// Commits the pending row, with room for its end.
-async fn intend(context: &AuditContext) -> Result<(), NotKept> {
-    let slot = context.slot();
+async fn intend(slot: &Slot) -> Result<(), NotKept> {
     let auditor = &slot.shared.auditor;
     auditor.can_keep(true)?;
     // Nobody holds room for one while he waits for room for two.
     drop(slot.admission().permit.take());
-    let permits = auditor.reserve_all(size(context)).await;
+    let permits = auditor.reserve_all(size(slot)).await;
     let [permit, for_the_end] = permits.ok_or(NotKept::Full)?;
     slot.shared.reap_pending();
-    let pending = context.pending_event();
+    let pending = slot.pending_event();
     {
         let mut admission = slot.admission();
         admission.permit = Some(for_the_end);
@@ -114,8 +112,7 @@ pub(crate) fn assert_possible(auditor: &Auditor) {
 
 /// Returns how many bytes are reserved for the event of a request: more if its bodies may be captured, unless the
 /// queue could never hold that.
-fn size(context: &AuditContext) -> usize {
-    let slot = context.slot();
+fn size(slot: &Slot) -> usize {
     let bodies = [slot.plan.has_request_body, slot.plan.has_response_body];
     let bodies = bodies.into_iter().filter(|has_body| *has_body).count();
     let size = TYPICAL_EVENT + bodies * slot.shared.body_limit;

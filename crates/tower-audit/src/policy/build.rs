@@ -66,7 +66,13 @@ fn one(number: usize, rule: &Rule) -> Result<Compiled, PolicyError> {
     known(&rule.unknown, "", RULE_KEYS).map_err(says)?;
     let when = conditions(&rule.when).map_err(says)?;
     let effect = match rule.then {
-        Then::Skip => skip(rule),
+        Then::Skip => plain(rule, Effect::Skip),
+        Then::Ignore if !when.are_known_at_arrival() => Err(
+            "it ignores what it matches, which is decided when a request arrives, when actor, tenant, outcome and \
+             status are not known: take these conditions away, or let it skip"
+                .to_owned(),
+        ),
+        Then::Ignore => plain(rule, Effect::Ignore),
         Then::Record => record(rule, &when),
     };
     Ok(Compiled {
@@ -76,16 +82,24 @@ fn one(number: usize, rule: &Rule) -> Result<Compiled, PolicyError> {
     })
 }
 
-fn skip(rule: &Rule) -> Result<Effect, String> {
+/// Returns the effect of a rule that leaves requests out.
+fn plain(rule: &Rule, effect: Effect) -> Result<Effect, String> {
     let plain = Rule {
         name: rule.name.clone(),
         when: rule.when.clone(),
-        ..Rule::skip("")
+        then: rule.then,
+        ..Rule::default()
     };
     if *rule == plain {
-        return Ok(Effect::Skip);
+        return Ok(effect);
     }
-    Err("it skips, so it can have no `mode`, `capture` or `sample`".to_owned())
+    let does = match effect {
+        Effect::Ignore => "ignores",
+        Effect::Skip | Effect::Record(_) => "skips",
+    };
+    Err(format!(
+        "it {does} what it matches, so it can have no `mode`, `capture` or `sample`"
+    ))
 }
 
 fn record(rule: &Rule, when: &Conditions) -> Result<Effect, String> {
@@ -156,7 +170,7 @@ fn conditions(when: &When) -> Result<Conditions, String> {
     known(&when.unknown, "when.", WHEN_KEYS)?;
     let mut paths = each("path_prefix", &when.path_prefix, |path| prefix(path))?;
     // Everything begins with a slash.
-    if paths.iter().any(|path| path == "/") {
+    if paths.iter().any(String::is_empty) {
         paths.clear();
     }
     Ok(Conditions {
@@ -214,7 +228,7 @@ fn final_outcome(outcome: Outcome) -> Result<Outcome, String> {
 fn prefix(path: &str) -> Result<String, String> {
     let never = |c: char| c.is_whitespace() || matches!(c, '*' | '?' | '#' | '{' | '}');
     if path.starts_with('/') && !path.contains("//") && !path.contains(never) {
-        return Ok(path.to_owned());
+        return Ok(path.trim_end_matches('/').to_owned());
     }
     Err(format!(
         "{path:?} is no beginning of a path, such as \"/health\": patterns and parameters stand in `route`"

@@ -1,6 +1,7 @@
 //! The policy, and what it decides.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Arc, LazyLock},
 };
@@ -25,8 +26,34 @@ use crate::mode::Mode;
 #[serde(try_from = "Written")]
 pub struct Policy {
     /// `None` if there are none: to copy a policy then costs nothing, not even a count that threads share.
-    rules: Option<Arc<[Compiled]>>,
+    rules: Option<Arc<Rules>>,
     pub(super) otherwise: Otherwise,
+}
+
+/// The rules, in their order.
+#[derive(Debug, PartialEq, Eq)]
+struct Rules {
+    all: Vec<Compiled>,
+    /// `Some` if there is one that ignores what it matches.
+    ignoring: Option<Ignoring>,
+}
+
+/// What has to be known of a request to say whether it is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ignoring {
+    has_paths: bool,
+    has_routes: bool,
+}
+
+impl From<Vec<Compiled>> for Rules {
+    fn from(all: Vec<Compiled>) -> Self {
+        let ignores = all.iter().any(|rule| rule.effect == Effect::Ignore);
+        let ignoring = ignores.then(|| Ignoring {
+            has_paths: all.iter().any(|rule| !rule.when.paths.is_empty()),
+            has_routes: all.iter().any(|rule| !rule.when.routes.is_empty()),
+        });
+        Self { all, ignoring }
+    }
 }
 
 /// A policy as it is written.
@@ -85,7 +112,7 @@ impl TryFrom<Written> for Policy {
 impl Policy {
     fn of(rules: Vec<Compiled>, otherwise: Otherwise) -> Self {
         Self {
-            rules: (!rules.is_empty()).then(|| rules.into()),
+            rules: (!rules.is_empty()).then(|| Arc::new(rules.into())),
             otherwise,
         }
     }
@@ -120,17 +147,46 @@ impl Policy {
         Explanation::of(self, &subject.into())
     }
 
-    /// Returns how a request that has ended is recorded if it is, whatever is sampled.
-    pub(crate) fn matching(&self, subject: &Subject<'_>) -> Option<&Recorded> {
+    /// Returns what the policy says of a request that has ended.
+    pub(crate) fn verdict(&self, subject: &Subject<'_>) -> Verdict<'_> {
         let mut rules = self.rules().iter();
         let Some(rule) = rules.find(|rule| rule.fit(subject) == Fit::Yes) else {
-            let is_recorded = self.otherwise.records(subject) == Some(true);
-            return is_recorded.then_some(&PLAIN);
+            return match self.otherwise.records(subject) {
+                Some(true) => Verdict::Recorded(&PLAIN),
+                Some(false) | None => Verdict::Skipped,
+            };
         };
         match &rule.effect {
-            Effect::Skip => None,
-            Effect::Record(recorded) => Some(recorded),
+            Effect::Skip => Verdict::Skipped,
+            Effect::Ignore => Verdict::Ignored,
+            Effect::Record(recorded) => Verdict::Recorded(recorded),
         }
+    }
+
+    /// Returns whether it is known of a request that arrives, of this path and route, that it is ignored.
+    fn ignores<'a>(
+        &self,
+        method: &Method,
+        path: impl FnOnce() -> &'a str,
+        route: impl FnOnce() -> Option<&'a str>,
+    ) -> bool {
+        let Some(rules) = self.rules.as_deref() else {
+            return false;
+        };
+        let Some(ignoring) = rules.ignoring else {
+            return false;
+        };
+        let path = if ignoring.has_paths { path() } else { "" };
+        let mut subject = Subject::arriving(method.clone(), path);
+        subject.route = ignoring.has_routes.then(route).flatten().map(Cow::Borrowed);
+        for rule in &rules.all {
+            match rule.fit(&subject) {
+                Fit::No(_) => {}
+                Fit::Yes => return rule.effect == Effect::Ignore,
+                Fit::Maybe => return false,
+            }
+        }
+        false
     }
 
     /// Returns what has to be known of a request before its handler runs.
@@ -143,7 +199,7 @@ impl Policy {
             let fit = rule.fit(subject);
             match &rule.effect {
                 _ if matches!(fit, Fit::No(_)) => continue,
-                Effect::Skip => plan.is_certain = false,
+                Effect::Skip | Effect::Ignore => plan.is_certain = false,
                 Effect::Record(recorded) => plan.include(recorded, &subject.method),
             }
             if fit == Fit::Yes {
@@ -155,7 +211,8 @@ impl Policy {
     }
 
     pub(super) fn rules(&self) -> &[Compiled] {
-        self.rules.as_deref().unwrap_or_default()
+        let rules = self.rules.as_deref();
+        rules.map(|rules| &*rules.all).unwrap_or_default()
     }
 
     /// Returns whether there are rules, which look at more of a request than its method and its outcome.
@@ -166,9 +223,30 @@ impl Policy {
     /// Returns whether a rule asks for pending rows.
     pub(crate) fn is_strict(&self) -> bool {
         self.rules().iter().any(|rule| match &rule.effect {
-            Effect::Skip => false,
+            Effect::Skip | Effect::Ignore => false,
             Effect::Record(recorded) => recorded.mode == Mode::Strict,
         })
+    }
+}
+
+/// What the policy says of a request that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict<'a> {
+    /// It is recorded so, if it is in the sample.
+    Recorded(&'a Recorded),
+    /// It is not, unless somebody inside says otherwise.
+    Skipped,
+    /// It is not, whatever anybody says.
+    Ignored,
+}
+
+impl<'a> Verdict<'a> {
+    /// Returns how the request is recorded, if the policy says so.
+    pub(crate) fn recorded(self) -> Option<&'a Recorded> {
+        match self {
+            Self::Recorded(recorded) => Some(recorded),
+            Self::Skipped | Self::Ignored => None,
+        }
     }
 }
 
@@ -278,6 +356,16 @@ impl PolicyCell {
 
     pub(crate) fn current(&self) -> Policy {
         Policy::clone(&self.0.load())
+    }
+
+    /// Returns whether a request that arrives is ignored.
+    pub(crate) fn ignores<'a>(
+        &self,
+        method: &Method,
+        path: impl FnOnce() -> &'a str,
+        route: impl FnOnce() -> Option<&'a str>,
+    ) -> bool {
+        self.0.load().ignores(method, path, route)
     }
 
     pub(crate) fn set(&self, policy: Policy) {

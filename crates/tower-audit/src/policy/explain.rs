@@ -44,7 +44,7 @@ impl Explanation {
             let Fit::No(condition) = rule.fit(subject) else {
                 lines.push(format!("  {}: yes, {}", rule.label, Does(rule, subject)));
                 return Self {
-                    is_recorded: rule.effect != Effect::Skip,
+                    is_recorded: matches!(rule.effect, Effect::Record(_)),
                     rule: Some(index + 1),
                     label: Some(rule.label.clone()),
                     lines,
@@ -174,6 +174,7 @@ impl fmt::Display for Does<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let recorded = match &self.0.effect {
             Effect::Skip => return f.write_str("skipped"),
+            Effect::Ignore => return f.write_str("ignored"),
             Effect::Record(recorded) => recorded,
         };
         write!(f, "recorded, mode {:?}", recorded.mode)?;

@@ -11,8 +11,8 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let policy = Policy::builder()
+//!     .rule(Rule::ignore_health_checks())
 //!     .rule(Rule::record("failures and denials").outcomes([Outcome::Failure, Outcome::Denied]))
-//!     .rule(Rule::skip_health_checks())
 //!     .rule(Rule::record("admin").route("/admin/**").capture(Capture::metadata().query()))
 //!     .build()?;
 //! let layer = AuditLayer::new(MemoryStore::new()).policy(policy);
@@ -33,13 +33,13 @@
 //! [[rules]]
 //! name = "failures and denials"       # for errors and explanations
 //! when = { outcome = ["failure", "denied"] }
-//! then = "record"                     # or "skip"
+//! then = "record"                     # or "skip", or "ignore"
 //! capture = { query = true, request_body = "on_failure" }
 //!
 //! [[rules]]
 //! name = "health checks"
 //! when = { method = ["GET", "HEAD"], path_prefix = ["/healthz", "/livez"] }
-//! then = "skip"
+//! then = "ignore"                     # as if no audit layer were there
 //!
 //! [[rules]]
 //! name = "payments"
@@ -93,7 +93,8 @@
 //! - It does not overrule who wrote the route: an [annotated](crate::annotation) route is recorded whatever a
 //!   rule says, an [`unaudited`](crate::unaudited) one is not, and a handler may decide for its own request
 //!   ([`AuditContext::record`](crate::AuditContext::record), [`AuditContext::skip`](crate::AuditContext::skip)).
-//!   How safely, and what is captured, is the rule's.
+//!   How safely, and what is captured, is the rule's. Only what a rule [ignores](Rule::ignore) passes as if no
+//!   audit layer were there, whoever says otherwise; a [mode](crate::mode) does not hold there either.
 //! - The mode of a request is decided when it arrives. It is the strictest one of the rules that may still
 //!   hold, up to the first that holds for certain.
 //! - The response body of a request in `Durable` or `Strict` mode is not captured: its record is written
@@ -111,7 +112,7 @@ mod status;
 mod subject;
 mod when;
 
-pub(crate) use decide::{Plan, PolicyCell};
+pub(crate) use decide::{Plan, PolicyCell, Verdict};
 pub use decide::{Policy, PolicyBuilder};
 pub use error::PolicyError;
 pub use explain::Explanation;

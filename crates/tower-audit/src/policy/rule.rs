@@ -52,6 +52,7 @@ pub(super) enum Then {
     #[default]
     Record,
     Skip,
+    Ignore,
 }
 
 /// What must hold of a request.
@@ -94,7 +95,7 @@ impl Rule {
         }
     }
 
-    /// Returns a rule that leaves out what it matches.
+    /// Returns a rule that leaves out what it matches, unless its route is annotated or its handler says otherwise.
     pub fn skip(name: impl Into<String>) -> Self {
         Self {
             then: Then::Skip,
@@ -102,12 +103,28 @@ impl Rule {
         }
     }
 
-    /// Returns a rule that leaves out health checks: GET and HEAD of `/health`, `/healthz`, `/livez`, `/readyz`,
-    /// `/ping` and what is below them, however they end. Put a rule for failures before it to keep those.
-    pub fn skip_health_checks() -> Self {
+    /// Returns a rule whose requests pass as if no audit layer were around them: nothing inside can bring them back,
+    /// neither an annotation nor the handler, and they cost next to nothing. For what nobody will ever ask about, such
+    /// as health checks and metrics.
+    ///
+    /// It may look at the method, the route and the path, which are known when a request arrives. Behind a rule that
+    /// may hold of the same request depending on how it ends, the request costs what others cost.
+    ///
+    /// Code inside that asks for its [`AuditContext`](crate::AuditContext) finds one that keeps nothing, as long as it
+    /// works on the request in the same task: behind tower's `Buffer`, take an `Option<AuditContext>` there.
+    pub fn ignore(name: impl Into<String>) -> Self {
+        Self {
+            then: Then::Ignore,
+            ..Self::record(name)
+        }
+    }
+
+    /// Returns a rule that [ignores](Self::ignore) health checks: GET and HEAD of `/health`, `/healthz`, `/livez`,
+    /// `/readyz`, `/ping` and what is below them, however they end. Put a rule for failures before it to keep those.
+    pub fn ignore_health_checks() -> Self {
         HEALTH
             .into_iter()
-            .fold(Self::skip("health checks"), Self::path_prefix)
+            .fold(Self::ignore("health checks"), Self::path_prefix)
             .methods([Method::GET, Method::HEAD])
     }
 
@@ -127,7 +144,8 @@ impl Rule {
     }
 
     /// Adds a path that the path of the request is, or is below: `/health` holds for `/health` and
-    /// `/health/live`, and not for `/healthcare`. A rule that skips does not hold for a path with dot segments.
+    /// `/health/live`, and not for `/healthcare`. A rule that skips or ignores does not hold for a path with dot
+    /// segments.
     pub fn path_prefix(mut self, path: impl Into<String>) -> Self {
         let paths = self.when.path_prefix.get_or_insert_default();
         paths.push(path.into());

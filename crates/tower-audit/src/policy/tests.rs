@@ -24,7 +24,7 @@ fn decides(policy: &Policy, subject: &Subject<'_>) -> Option<usize> {
 
 /// Returns whether the request of this id is recorded.
 fn records(policy: &Policy, subject: &Subject<'_>, id: EventId) -> bool {
-    let how = policy.matching(subject);
+    let how = policy.verdict(subject).recorded();
     how.is_some_and(|how| how.samples(subject, || id))
 }
 
@@ -130,7 +130,7 @@ fn all_conditions_of_a_rule_must_hold() {
 
 #[test]
 fn health_checks_are_skipped() {
-    let policy = policy([Rule::skip_health_checks(), Rule::record("all")]);
+    let policy = policy([Rule::ignore_health_checks(), Rule::record("all")]);
     for path in [
         "/health",
         "/healthz",
@@ -170,6 +170,28 @@ fn a_path_with_dot_segments_is_not_skipped_for_how_it_begins() {
     assert!(!is_recorded(&policy, &get("/healthz/a.b/..c")));
     let text = policy.explain(get("/healthz/../x")).to_string();
     assert!(text.contains("has dot segments"), "{text}");
+}
+
+#[test]
+fn what_is_ignored_is_explained() {
+    let policy = policy([Rule::ignore("all")]);
+    assert!(!is_recorded(&policy, &get("/")));
+    let text = policy.explain(get("/")).to_string();
+    assert!(text.ends_with("rule 1 \"all\": yes, ignored"), "{text}");
+}
+
+#[test]
+fn a_path_with_dot_segments_is_not_ignored_for_how_it_begins() {
+    let policy = policy([Rule::ignore_health_checks(), Rule::record("all")]);
+    assert!(is_recorded(&policy, &get("/healthz/../payments")));
+}
+
+#[test]
+fn a_mode_may_stand_behind_a_rule_that_ignores() {
+    let pay = Rule::record("pay").mode(Mode::Strict);
+    let policy = policy([Rule::ignore("reads").methods([Method::GET]), pay]);
+    assert_eq!(plan(&policy, Method::POST, "/", None).mode, Mode::Strict);
+    assert_eq!(plan(&policy, Method::GET, "/", None), Plan::default());
 }
 
 #[test]
@@ -221,7 +243,7 @@ fn a_mode_behind_a_rule_that_may_skip_too_late_is_refused() {
     );
     assert!(built(keys().route("/a"), Rule::record("b").route("/b")).is_ok());
     assert!(built(keys().route("/a/*"), Rule::record("b").route("/a/b")).is_err());
-    assert!(built(Rule::skip_health_checks(), Rule::record("all")).is_ok());
+    assert!(built(Rule::ignore_health_checks(), Rule::record("all")).is_ok());
 }
 
 #[test]
@@ -442,6 +464,21 @@ fn what_cannot_be_meant_is_refused_and_the_rule_is_named() {
         json!({"name": "it", "then": "skip", "mode": "durable"}),
         &[named, "it skips"],
     );
+    refused(
+        json!({"name": "it", "then": "ignore", "sample": 0.5}),
+        &[named, "it ignores"],
+    );
+    for late in [
+        json!({"outcome": ["success"]}),
+        json!({"status": ["2xx"]}),
+        json!({"actor": ["user"]}),
+        json!({"tenant": ["a"]}),
+    ] {
+        refused(
+            json!({"name": "it", "when": late, "then": "ignore"}),
+            &[named, "it ignores", "let it skip"],
+        );
+    }
     refused(
         json!({"name": "it", "when": {"outcome": ["denied"]}, "then": "record", "mode": "strict"}),
         &[named, "Strict", "before the handler runs"],

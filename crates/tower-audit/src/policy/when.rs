@@ -24,7 +24,8 @@ impl Compiled {
     /// how it begins.
     pub(super) fn fit(&self, subject: &Subject<'_>) -> Fit {
         let fit = self.when.fit(subject);
-        let skips_by_path = self.effect == Effect::Skip && !self.when.paths.is_empty();
+        let is_left_out = matches!(self.effect, Effect::Skip | Effect::Ignore);
+        let skips_by_path = is_left_out && !self.when.paths.is_empty();
         if skips_by_path && !matches!(fit, Fit::No(_)) && has_dot_segments(&subject.path) {
             return Fit::No(Condition::DotSegments);
         }
@@ -35,7 +36,9 @@ impl Compiled {
 /// Returns whether the path has a segment that goes nowhere or up (RFC 3986, section 5.2.4), perhaps encoded, or
 /// with the other slash, which some take for one.
 fn has_dot_segments(path: &str) -> bool {
-    path.contains(['.', '%', '\\']) && {
+    // To look at all is quicker than to stop in between.
+    let is_plain = |b: u8| !matches!(b, b'.' | b'%' | b'\\');
+    !path.bytes().fold(true, |are, b| are & is_plain(b)) && {
         let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
         path.split(['/', '\\'])
             .any(|segment| matches!(segment, "." | ".."))
@@ -46,6 +49,8 @@ fn has_dot_segments(path: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Skip,
+    /// Nothing inside can bring it back.
+    Ignore,
     Record(Recorded),
 }
 
@@ -83,6 +88,21 @@ pub(super) enum Fit {
     No(Condition),
 }
 
+impl Fit {
+    /// Returns whether these conditions hold too; of each, `None` stands for what is not known yet.
+    fn and<const N: usize>(self, answers: [(Condition, Option<bool>); N]) -> Self {
+        let mut fit = self;
+        for (condition, answer) in answers {
+            match answer {
+                Some(true) => {}
+                Some(false) => return Self::No(condition),
+                None => fit = Self::Maybe,
+            }
+        }
+        fit
+    }
+}
+
 /// One of the conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
@@ -99,12 +119,23 @@ pub(super) enum Condition {
 impl Conditions {
     pub(super) fn fit(&self, subject: &Subject<'_>) -> Fit {
         use Condition as C;
+        if any(&self.methods, Some(&subject.method)) == Some(false) {
+            return Fit::No(C::Method);
+        }
+        // A layer around the router learns of the route later.
+        let route = self.route(subject);
+        if route == Some(false) {
+            return Fit::No(C::Route);
+        }
+        if self.path(&subject.path) == Some(false) {
+            return Fit::No(C::Path);
+        }
+        let fit = route.map_or(Fit::Maybe, |_| Fit::Yes);
+        if self.are_known_at_arrival() {
+            return fit;
+        }
         let end = subject.end.as_ref();
-        let answers = [
-            (C::Method, any(&self.methods, Some(&subject.method))),
-            // A layer around the router learns of the route later.
-            (C::Route, self.route(subject)),
-            (C::Path, self.path(&subject.path)),
+        fit.and([
             (C::Actor, any(&self.actors, end.map(|end| &end.actor))),
             (C::Outcome, any(&self.outcomes, end.map(|end| &end.outcome))),
             (
@@ -119,16 +150,7 @@ impl Conditions {
                     end.tenant.as_deref() == Some(tenant)
                 }),
             ),
-        ];
-        let mut fit = Fit::Yes;
-        for (condition, answer) in answers {
-            match answer {
-                Some(true) => {}
-                Some(false) => return Fit::No(condition),
-                None => fit = Fit::Maybe,
-            }
-        }
-        fit
+        ])
     }
 
     fn route(&self, subject: &Subject<'_>) -> Option<bool> {
@@ -181,10 +203,10 @@ impl Conditions {
     }
 }
 
-/// Returns whether the path is this one or below it.
+/// Returns whether the path is this one, which does not end in a slash, or below it.
 fn is_below(path: &str, prefix: &str) -> bool {
-    let rest = path.strip_prefix(prefix.trim_end_matches('/'));
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let rest = path.strip_prefix(prefix);
+    rest.is_some_and(|rest| rest.is_empty() || rest.as_bytes()[0] == b'/')
 }
 
 /// Returns whether one of the alternatives is the value; `None` if that is not known yet.
