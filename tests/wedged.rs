@@ -5,11 +5,15 @@
 
 use std::time::{Duration, Instant};
 
-use axum::{Router, body::Body, routing::post};
+use axum::{Json, Router, body::Body, routing::post};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::Request;
 use tower::{Service, ServiceExt};
-use tower_audit::{AuditEvent, AuditLayer, Auditor, EventWriter, Stats, StoreError};
+use tower_audit::{
+    AuditEvent, AuditLayer, Auditor, EventWriter, Policy, Stats, StoreError,
+    policy::{Bodies, Capture, Rule},
+};
 
 struct Wedged;
 
@@ -48,6 +52,9 @@ const REQUESTS: usize = 100_000;
 const ROUNDS: usize = 100;
 /// Twice what the queue holds by default, for what the allocator keeps.
 const BOUND: u64 = 2 * (16 << 20);
+/// How long an answer is, and how many there are: twice as much as the bound.
+const LONG: usize = 16 << 10;
+const LONG_ANSWERS: u64 = 4_000;
 
 fn app(auditor: &Auditor) -> Router {
     Router::new()
@@ -55,22 +62,51 @@ fn app(auditor: &Auditor) -> Router {
         .layer(AuditLayer::new(auditor))
 }
 
+/// Returns an app whose answers are long, and would be captured if they were failures.
+fn talkative(auditor: &Auditor) -> Router {
+    let capture = Capture::metadata().response_body(Bodies::OnFailure);
+    let rule = Rule::record("all").capture(capture);
+    let policy = Policy::builder().rule(rule).build().unwrap();
+    let answer = || async { Json(vec!["done"; LONG / "'done',".len()]) };
+    Router::new()
+        .route("/things/{id}", post(answer))
+        .layer(AuditLayer::new(auditor).policy(policy))
+}
+
+/// Makes sure that what waits holds no response: many long ones pass.
+async fn long_answers() {
+    let auditor = Auditor::new(Wedged);
+    let mut app = talkative(&auditor);
+    let before = memory();
+    for _ in 0..LONG_ANSWERS {
+        call(&mut app).await;
+    }
+    let grown = memory().saturating_sub(before);
+    let stats = auditor.stats();
+    assert_eq!(
+        (stats.queued, stats.dropped.total()),
+        (LONG_ANSWERS, 0),
+        "{stats}"
+    );
+    assert!(grown < BOUND, "{grown} bytes for {stats}");
+}
+
+/// Returns what the app answers.
+async fn call(app: &mut Router) -> Bytes {
+    let request = Request::post("/things/7").header("user-agent", "wedged");
+    let request = request.body(Body::empty()).unwrap();
+    let mut service = app.as_service();
+    let response = service.ready().await.unwrap().call(request).await.unwrap();
+    let body = http_body_util::BodyExt::collect(response.into_body()).await;
+    body.unwrap().to_bytes()
+}
+
 async fn round(app: &mut Router, times: &mut Vec<Duration>) {
     for _ in 0..REQUESTS / ROUNDS {
-        let request = Request::post("/things/7").header("user-agent", "wedged");
-        let request = request.body(Body::empty()).unwrap();
         let started = Instant::now();
-        let response = app
-            .as_service()
-            .ready()
-            .await
-            .unwrap()
-            .call(request)
-            .await
-            .unwrap();
-        let body = http_body_util::BodyExt::collect(response.into_body()).await;
+        let answer = call(app).await;
         times.push(started.elapsed());
-        assert_eq!(body.unwrap().to_bytes(), "done");
+        assert_eq!(answer, "done");
         // A client would have to read the answer.
         tokio::task::yield_now().await;
     }
@@ -129,4 +165,5 @@ async fn main() {
          times), {} KiB more memory",
         grown >> 10
     );
+    long_answers().await;
 }

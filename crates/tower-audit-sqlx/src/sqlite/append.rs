@@ -88,7 +88,6 @@ impl RecordIn<SqliteConnection> for SqliteStore {
     }
 }
 
-/// Inserts what is not there yet.
 /// A statement over rows of VALUES. Each is prepared once and used again, so there is one for a few numbers of rows
 /// only, of which every number is made.
 pub(super) struct OverRows([Arc<str>; SIZES.len()]);
