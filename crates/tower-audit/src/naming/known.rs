@@ -121,3 +121,31 @@ impl Names {
 const MAX_ROUTE: usize = 512;
 const MAX_ROUTES: usize = 10_000;
 const MAX_METHODS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_that_a_client_makes_up_do_not_fill_the_memory() {
+        let (names, redaction) = (Names::default(), Redaction::default());
+        for number in 0..100 {
+            let method = Method::from_bytes(format!("M{number}").as_bytes()).unwrap();
+            let named = names.of(&method, Some("/things/{id}"), &redaction);
+            assert_eq!(named.method.as_str(), method.as_str());
+        }
+        let known = names.0.read().unwrap();
+        assert_eq!(known["/things/{id}"].len(), MAX_METHODS);
+    }
+
+    #[test]
+    fn no_more_routes_are_remembered_than_a_service_has() {
+        let (names, redaction) = (Names::default(), Redaction::default());
+        for number in 0..MAX_ROUTES + 10 {
+            let template = format!("/things/{number}");
+            let named = names.of(&Method::PUT, Some(&template), &redaction);
+            assert_eq!(named.route.as_ref().map(Text::as_str), Some(&*template));
+        }
+        assert_eq!(names.0.read().unwrap().len(), MAX_ROUTES);
+    }
+}

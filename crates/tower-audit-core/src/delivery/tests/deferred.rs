@@ -109,3 +109,36 @@ fn what_is_left_when_the_runtime_ends_is_made_for_the_spool() {
     assert_eq!((stats.spooled, stats.dropped[DropReason::Rejected]), (1, 1));
     assert_conserved(stats);
 }
+
+#[test]
+fn what_is_not_made_yet_when_the_runtime_ends_is_made_for_the_spool() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let delivery = runtime.block_on(async {
+        let spool = Spool::open(folder.path()).unwrap();
+        let delivery = Delivery::builder().spool(spool).start(Scripted::closed());
+        let records: Vec<_> = (0..1_000).map(later).collect();
+        let made: Vec<_> = records
+            .iter()
+            .map(|one| Arc::clone(&one.was_made))
+            .collect();
+        records
+            .into_iter()
+            .for_each(|one| delivery.record_deferred(one));
+        // The worker makes some, and lets others have their turn.
+        tokio::task::yield_now().await;
+        let is_made = |made: &&Arc<AtomicBool>| made.load(Ordering::SeqCst);
+        let some = made.iter().filter(is_made).count();
+        assert!((1..1_000).contains(&some), "{some}");
+        delivery
+    });
+    drop(runtime);
+    assert_eq!(
+        (delivery.stats().spooled, delivery.stats().queued),
+        (1_000, 0)
+    );
+    assert_conserved(delivery.stats());
+}
