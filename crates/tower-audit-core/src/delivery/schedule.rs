@@ -39,8 +39,10 @@ pub(super) enum Spill {
 /// What the decision is measured against.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    pub(super) batch_records: NonZeroUsize,
-    pub(super) batch_bytes: NonZeroUsize,
+    /// So many records are written without waiting for more.
+    pub(super) due_records: usize,
+    /// So many bytes are.
+    pub(super) due_bytes: usize,
     pub(super) in_flight: NonZeroUsize,
     pub(super) linger: Duration,
     pub(super) pace: Duration,
@@ -77,19 +79,18 @@ pub(super) fn decide(view: View, limits: Limits) -> Decision {
     if view.in_flight + usize::from(view.is_replaying) >= limits.in_flight.get() {
         return while_busy(view, limits);
     }
-    let is_full = view.waiting >= limits.batch_records.get()
-        || view.waiting_bytes >= limits.batch_bytes.get();
+    let is_due = view.waiting >= limits.due_records || view.waiting_bytes >= limits.due_bytes;
     // Without the pace a store that is quick would get a batch a record, and the worker a wake-up.
     let rest = if view.in_flight == 0 {
         limits.pace.saturating_sub(view.last_write)
     } else {
         limits.linger.saturating_sub(view.oldest)
     };
-    if is_full || view.is_urgent || rest.is_zero() {
+    if is_due || view.is_urgent || rest.is_zero() {
         return Decision::Write;
     }
     Decision::Wait {
-        until_records: limits.batch_records.get(),
+        until_records: limits.due_records,
         or_after: Some(rest),
     }
 }
@@ -118,8 +119,8 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits {
-        batch_records: NonZeroUsize::new(500).unwrap(),
-        batch_bytes: NonZeroUsize::new(1_000_000).unwrap(),
+        due_records: 500,
+        due_bytes: 1_000_000,
         in_flight: NonZeroUsize::new(2).unwrap(),
         linger: Duration::from_millis(200),
         pace: Duration::from_millis(5),

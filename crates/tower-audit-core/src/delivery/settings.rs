@@ -113,6 +113,8 @@ impl DeliverySettings {
     }
 
     /// Sets how many records are written in one batch at most. Defaults to 2,000.
+    ///
+    /// So many are written at once, without waiting for more; so is half of what the queue holds, if that is less.
     pub fn batch_records(mut self, records: NonZeroUsize) -> Self {
         self.batch_records = records;
         self

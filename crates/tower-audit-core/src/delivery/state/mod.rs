@@ -6,7 +6,7 @@
 mod turns;
 mod view;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, num::NonZeroUsize};
 
 use tokio::time::Instant;
 
@@ -24,6 +24,8 @@ use super::{
 /// one call.
 pub(super) struct State<R> {
     room: Room,
+    /// What a batch may hold.
+    batch: Room,
     limits: Limits,
     waiting: VecDeque<Waiting<R>>,
     waiting_bytes: usize,
@@ -124,8 +126,8 @@ pub(super) type Left<R> = (Entry<R>, Option<Ticket>);
 impl<R> State<R> {
     pub(super) fn new(settings: &DeliverySettings, has_spool: bool) -> Self {
         let limits = Limits {
-            batch_records: settings.batch_records,
-            batch_bytes: settings.batch_bytes,
+            due_records: due(settings.batch_records, settings.capacity),
+            due_bytes: due(settings.batch_bytes, settings.capacity_bytes),
             in_flight: settings.in_flight,
             linger: settings.linger,
             pace: settings.pace,
@@ -135,6 +137,10 @@ impl<R> State<R> {
             room: Room {
                 records: settings.capacity.get(),
                 bytes: settings.capacity_bytes.get(),
+            },
+            batch: Room {
+                records: settings.batch_records.get(),
+                bytes: settings.batch_bytes.get(),
             },
             limits,
             waiting: VecDeque::new(),
@@ -190,7 +196,7 @@ impl<R> State<R> {
             since,
             ticket,
         });
-        let is_batch = self.waiting_bytes >= self.limits.batch_bytes.get();
+        let is_batch = self.waiting_bytes >= self.limits.due_bytes;
         let is_due = is_batch || is_awaited || self.waiting.len() >= self.wake_at;
         let wakes = self.wake_at < usize::MAX && is_due;
         if wakes {
@@ -252,8 +258,8 @@ impl<R> State<R> {
     /// Takes the oldest records, as many as a batch may hold and at least one.
     fn cut(&mut self, is_spill: bool) -> Cut<R> {
         let (mut records, mut bytes) = (0, 0);
-        for waiting in self.waiting.iter().take(self.limits.batch_records.get()) {
-            if records > 0 && bytes + waiting.bytes > self.limits.batch_bytes.get() {
+        for waiting in self.waiting.iter().take(self.batch.records) {
+            if records > 0 && bytes + waiting.bytes > self.batch.bytes {
                 break;
             }
             records += 1;
@@ -362,6 +368,12 @@ impl<R> State<R> {
         let oldest = self.under_way.iter().map(|batch| batch.first).min();
         self.phase == Phase::Finished || oldest.unwrap_or(self.head) >= target
     }
+}
+
+/// Returns how much is written without waiting for more: a full batch, or half of a queue that is smaller, so that
+/// none fills up beside a store that has nothing to do.
+fn due(batch: NonZeroUsize, capacity: NonZeroUsize) -> usize {
+    batch.get().min(capacity.get().div_ceil(2))
 }
 
 /// So many records share a time.

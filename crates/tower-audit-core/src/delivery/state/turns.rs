@@ -34,6 +34,11 @@ impl<R> State<R> {
         spills.any(|batch| batch.first == first)
     }
 
+    /// Returns whether there is such a batch, and the spool did not take it.
+    pub(super) fn has_refused(&self) -> bool {
+        self.spool.blocked_until.is_some() && self.under_way.iter().any(|batch| batch.is_spill)
+    }
+
     /// Says whether such a batch may be written after all, and gives it a place if so: the spool does not take it.
     pub(in crate::delivery) fn turn_for_spill(&mut self, first: u64, now: Instant) -> Turn {
         let writing = self.writing() + usize::from(self.replay.is_writing);
@@ -42,6 +47,7 @@ impl<R> State<R> {
         }
         let turn = self.breaker.turn(now);
         if turn == Turn::Try {
+            self.replay.was_last = false;
             for batch in &mut self.under_way {
                 batch.is_spill &= batch.first != first;
             }
@@ -56,7 +62,8 @@ impl<R> State<R> {
 
     /// With one place for both, new records and the replay take turns.
     fn is_turn_of_replay(&self) -> bool {
-        self.limits.in_flight.get() > 1 || !self.replay.was_last || self.waiting.is_empty()
+        let is_alone = self.waiting.is_empty() && !self.has_refused();
+        self.limits.in_flight.get() > 1 || !self.replay.was_last || is_alone
     }
 
     /// Returns whether the spool can be asked to take records.

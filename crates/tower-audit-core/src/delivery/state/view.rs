@@ -86,8 +86,6 @@ impl<R> State<R> {
             },
             _ => Spill::Never,
         };
-        // What the spool refused is older than what waits, and has the next place.
-        let is_refused = is_spilling && self.spool.blocked_until.is_some();
         let wants = self.replay.wants && !self.replay.was_last && self.breaker.could_try(now);
         View {
             waiting: self.waiting.len(),
@@ -95,7 +93,8 @@ impl<R> State<R> {
             oldest: oldest
                 .map(|oldest| now.saturating_duration_since(oldest.since))
                 .unwrap_or_default(),
-            in_flight: self.writing() + usize::from(is_refused),
+            // What the spool refused is older than what waits, and has the next place.
+            in_flight: self.writing() + usize::from(self.has_refused()),
             last_write: self
                 .last_write
                 .map_or(Duration::MAX, |begun| now.saturating_duration_since(begun)),

@@ -44,6 +44,25 @@ async fn a_store_that_is_quick_gets_a_batch_a_pace_and_not_one_a_record() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_that_is_smaller_than_a_batch_does_not_fill_up_beside_an_idle_store() {
+    let by_count = DeliverySettings::new().capacity(some(64));
+    let by_bytes = DeliverySettings::new().capacity_bytes(some(6_400));
+    for settings in [by_count, by_bytes] {
+        let store = Scripted::open();
+        let delivery = start(settings.pace(LIMIT).linger(LIMIT), store.clone());
+        delivery.record(item(0));
+        until(|| delivery.stats().written == 1).await;
+        for id in 1..1_000 {
+            delivery.record(item(id));
+            tokio::task::yield_now().await;
+        }
+        delivery.flush().await;
+        assert_eq!(store.written().len(), 1_000, "{}", delivery.stats());
+        assert!(store.batch_sizes().len() < 50, "not one a record");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn beside_a_stuck_batch_a_record_waits_no_longer_than_the_linger() {
     let store = Scripted::closed();
     let delivery = start(DeliverySettings::new().write_timeout(LIMIT), store.clone());

@@ -233,6 +233,35 @@ async fn what_the_spool_refused_is_written_next_and_no_more_at_once_than_may_be(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_spool_refused_takes_turns_with_what_it_took_before() {
+    let (folder, store) = (TempDir::new().unwrap(), Scripted::closed());
+    let takes = Arc::new(AtomicBool::new(true));
+    let settings = quick().batch_records(some(1)).in_flight(some(1));
+    let delivery = Delivery::builder()
+        .settings(settings.write_timeout(LIMIT * 9))
+        .spool(fickle_spool(&folder, &takes))
+        .start(store.clone());
+    delivery.record(item(0));
+    until(|| delivery.stats().in_flight == 1).await;
+    // Two segments: the replay takes the first one at once.
+    for id in 1..10 {
+        delivery.record(item(id));
+        until(|| delivery.stats().spooled == id).await;
+    }
+    // It is in the second one when the spool refuses.
+    store.let_through(3);
+    until(|| delivery.stats().written == 3 && store.0.under_way.load(Ordering::SeqCst) == 1).await;
+    takes.store(false, Ordering::SeqCst);
+    delivery.record(item(10));
+    until(|| delivery.stats().spool_refused > 0).await;
+    store.let_through(100);
+    drained(&delivery).await;
+    let order = store.in_order();
+    let place = order.iter().position(|id| *id == 10).unwrap();
+    assert!(place <= 5, "{order:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn behind_what_the_spool_refused_the_next_is_spooled_once_it_takes_some() {
     // The worker looks at what it waits for in any order.
     for _ in 0..8 {
