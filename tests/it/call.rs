@@ -1,14 +1,17 @@
 //! Functions with `#[audited]`: in a request, in a job, and nowhere.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     extract::Path,
     handler::Handler,
-    http::StatusCode,
+    http::{Request, StatusCode},
     routing::{get, post},
 };
+use tokio::sync::Notify;
+use tower::{Layer as _, ServiceExt as _};
 use tower_audit::{
     Actor, AuditContext, AuditEvent, Auditor, AuthFailed, MemoryStore, Outcome, Text, audited,
     call::{AuditReason, Job},
@@ -415,4 +418,51 @@ async fn an_error_behind_a_status_that_denies_is_denied() {
         (event.outcome(), event.reason()),
         (Outcome::Denied, Some("403 Forbidden"))
     );
+}
+
+#[audited(action = "team.clean")]
+async fn outlive(go: Arc<Notify>) {
+    go.notified().await;
+}
+
+#[tokio::test]
+async fn a_function_that_outlives_its_request_has_the_route_and_no_secret_of_it() {
+    let trail = Trail::new();
+    let go = Arc::new(Notify::new());
+    let wait = Arc::clone(&go);
+    let handler = async move |_: AuditContext, Path(name): Path<String>| {
+        drop(create_team(&name).await);
+        let mut second = Box::pin(outlive(wait));
+        // It begins in the request, and ends after it.
+        let begun = tokio::time::timeout(Duration::ZERO, &mut second).await;
+        assert!(begun.is_err());
+        drop(tokio::spawn(second));
+    };
+    let app = Router::new().route("/reset/{token}", post(handler));
+    let service = trail.layer.layer(app);
+    let request = Request::post("/reset/hunter2").body(Body::empty()).unwrap();
+    drop(soon(service.oneshot(request)).await.unwrap());
+    soon(trail.store.wait_for(1)).await;
+    go.notify_one();
+    let events = soon(trail.store.wait_for(2)).await;
+    for event in &events {
+        assert_eq!(event.route(), Some("/reset/{token}"));
+        assert!(!event.path().unwrap().contains("hunter2"), "{event:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_id_that_is_asked_for_after_the_end_is_that_of_the_row() {
+    let trail = Trail::new();
+    let (keep, kept) = tokio::sync::oneshot::channel();
+    let keep = Arc::new(std::sync::Mutex::new(Some(keep)));
+    let handler = async move |audit: AuditContext| {
+        let keep = keep.lock().unwrap().take().unwrap();
+        assert!(keep.send(audit).is_ok());
+    };
+    let app = Router::new().route("/", post(handler));
+    assert_eq!(call(&trail, app, "POST", "/").await, 200);
+    let id = trail.only_event().await.id();
+    let context = soon(kept).await.unwrap();
+    assert_eq!(context.event_id(), id);
 }

@@ -12,7 +12,8 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_audit::{
-    Actor, AuditContext, AuthFailed, Mode, Outcome, Policy, audited, catalog::api_key, policy::Rule,
+    Actor, AuditContext, AuthFailed, Mode, Outcome, Policy, audited, call::Job, catalog::api_key,
+    identify, policy::Rule,
 };
 
 use crate::support::{
@@ -62,6 +63,29 @@ async fn nobody_brings_back_what_a_rule_ignores() {
         assert_eq!(call(&trail, app(), "POST", path).await, status, "{path}");
         trail.assert_empty().await;
     }
+}
+
+#[tokio::test]
+async fn a_job_that_an_ignored_handler_runs_is_recorded() {
+    let (trail, jobs) = (ignoring([Rule::ignore("all")]), Trail::new());
+    let auditor = jobs.layer.auditor().clone();
+    let handler = async move || Job::new(&auditor).run(rotate()).await;
+    call(&trail, Router::new().route("/", post(handler)), "POST", "/").await;
+    assert_eq!(jobs.only_event().await.action(), "key.rotate");
+    trail.assert_empty().await;
+}
+
+#[tokio::test]
+async fn whom_a_layer_between_names_is_the_actor_of_the_layer_inside_of_one_that_ignores() {
+    let (outer, inner) = (ignoring([Rule::ignore("all")]), Trail::new());
+    let app = Router::new()
+        .route("/", post(async || {}))
+        .layer(inner.layer.clone())
+        .layer(identify::<u64>(|id| Actor::user(*id)))
+        .layer(axum::Extension(7_u64));
+    call(&outer, app, "POST", "/").await;
+    assert_eq!(inner.only_event().await.actor(), &Actor::user(7));
+    outer.assert_empty().await;
 }
 
 #[tokio::test]

@@ -15,14 +15,16 @@ use axum::{
     body::Body,
     handler::Handler,
     middleware::{Next, from_fn},
+    response::IntoResponse as _,
     routing::post,
 };
 use http::{Method, Request, Response, StatusCode};
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_audit::{
-    Actor, AuditContext, AuditLayer, Auditor, DeliverySettings, Mode, Outcome, Overflow, audited,
+    Actor, AuditContext, AuditLayer, Auditor, DeliverySettings, Mode, Outcome, Overflow, Target,
+    audited,
     delivery::{Confirm, NotKept},
     identify,
     mode::Refused,
@@ -637,4 +639,32 @@ async fn a_user_who_may_not_complete_rows_has_strict_requests_refused_and_the_ot
     pool.close().await;
     let gone = format!("DROP OWNED BY {role}; DROP ROLE {role}");
     database.pool.execute(AssertSqlSafe(gone)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_was_given_up_while_it_waited_for_more_room_is_counted() {
+    let store = Switch::new(State::Hangs);
+    let settings = quick()
+        .capacity(3.try_into().unwrap())
+        .overflow(Overflow::Wait(Duration::from_secs(50)))
+        .write_timeout(Duration::from_secs(50));
+    let auditor = Auditor::builder().delivery(settings).start(store.clone());
+    for _ in 0..2 {
+        let other = tower_audit::AuditEvent::builder(Actor::system(), "other", Target::none());
+        auditor.record(other.build());
+    }
+    // The layer has the last room; the annotation gives it back, and wants two.
+    let strict = (async || {}).layer(audited("thing.do").mode(Mode::Strict));
+    let impatient = async |req: axum::extract::Request, next: Next| {
+        let answer = timeout(Duration::from_millis(20), next.run(req)).await;
+        answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
+    };
+    let router: Router = Router::new()
+        .route("/things/{id}", post(strict))
+        .layer(from_fn(impatient))
+        .layer(AuditLayer::new(&auditor).mode(Mode::Durable));
+    let response = soon(router.oneshot(request())).await.unwrap();
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+    let stats = auditor.stats();
+    assert_eq!((stats.accepted, stats.unconfirmed), (3, 1), "{stats}");
 }

@@ -50,10 +50,15 @@ impl Job {
         CURRENT.scope(self, work).await
     }
 
+    /// Returns the job that this task is working on.
+    pub(super) fn running() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+
     /// Returns the job that this task is working on, or one of the auditor that was installed.
     pub(super) fn current() -> Option<Self> {
         let installed = || INSTALLED.get().map(Self::new);
-        CURRENT.try_with(Self::clone).ok().or_else(installed)
+        Self::running().or_else(installed)
     }
 
     pub(super) fn into_parts(self) -> (Auditor, Actor) {

@@ -41,6 +41,13 @@ enum Place {
     Nowhere,
 }
 
+impl Place {
+    fn of(job: Job) -> Self {
+        let (auditor, actor) = job.into_parts();
+        Self::Job(auditor, actor)
+    }
+}
+
 impl Call {
     /// Notes that the function begins.
     pub fn begin(action: &'static str, target: Option<(&'static str, String)>) -> Self {
@@ -48,12 +55,9 @@ impl Call {
         let place = match current::get() {
             Current::Request(slot) if slot.claim(action, &target) => Place::Request(slot),
             Current::Request(slot) => Place::InRequest(slot),
-            Current::Ignored => Place::Nowhere,
+            Current::Ignored => Job::running().map_or(Place::Nowhere, Place::of),
             Current::Nobody => match Job::current() {
-                Some(job) => {
-                    let (auditor, actor) = job.into_parts();
-                    Place::Job(auditor, actor)
-                }
+                Some(job) => Place::of(job),
                 None => {
                     warn_of_nobody(action);
                     Place::Nowhere

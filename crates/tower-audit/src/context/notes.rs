@@ -77,12 +77,17 @@ impl Notes {
         self.say().reason = Some(failed.into_reason());
     }
 
-    /// Takes over what is still asked by what goes on beyond the end of a request: who it was.
+    /// Takes over what is still asked by what goes on beyond the end of a request: who it was, and on which route.
     pub(crate) fn remain_of(&mut self, whole: &Self) {
         self.is_over = true;
         self.actor.clone_from(&whole.actor);
-        if let Some(tenant) = &whole.said().tenant_id {
-            self.say().tenant_id = Some(tenant.clone());
+        self.template.clone_from(&whole.template);
+        self.annotation.clone_from(&whole.annotation);
+        let said = whole.said();
+        if said.tenant_id.is_some() || said.request_id.is_some() {
+            let remains = self.say();
+            remains.tenant_id.clone_from(&said.tenant_id);
+            remains.request_id.clone_from(&said.request_id);
         }
     }
 

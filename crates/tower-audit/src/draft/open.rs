@@ -3,7 +3,10 @@
 use std::{fmt, pin::Pin, sync::Arc};
 
 use http::{HeaderMap, Method, Response, header::LOCATION};
-use tower_audit_core::{AuditEvent, Text, delivery::Permit};
+use tower_audit_core::{
+    AuditEvent, Text,
+    delivery::{NotKept, Permit},
+};
 
 use super::{
     Ending,
@@ -117,9 +120,14 @@ impl Draft {
         self.is_recorded = true;
         // Whoever is waited for has room, and gives it back if there is nothing to record.
         let (closed, permit) = self.close(ending);
-        let (mut closed, permit) = (closed?, permit?);
+        let event = closed?.event();
         let auditor = self.slot.shared.auditor.clone();
-        let event = closed.event();
+        let Some(permit) = permit else {
+            // It went away while it waited for more.
+            auditor.record(event);
+            auditor.note_unconfirmed(NotKept::Full);
+            return None;
+        };
         Some(Box::pin(async move {
             if let Err(reason) = auditor.record_reserved_durable(permit, event).await {
                 auditor.note_unconfirmed(reason);
@@ -164,6 +172,10 @@ impl Draft {
         notes.forget_body();
         if notes.end.is_none() {
             return (None, permit);
+        }
+        if Arc::strong_count(slot) > 1 {
+            // Who still has the context may ask for the id of the row.
+            slot.event_id();
         }
         (Some(Closed::of(slot, &mut notes)), permit)
     }

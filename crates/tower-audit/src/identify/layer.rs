@@ -144,8 +144,8 @@ where
 
     fn call(&mut self, mut req: Request<B>) -> Self::Future {
         if let Some(actor) = (self.find)(req.extensions()) {
-            match AuditContext::of(req.extensions()) {
-                Some(context) => context.actor(actor),
+            match AuditContext::slot_of(req.extensions()) {
+                Some(slot) => slot.note(|notes| notes.actor = Some(actor)),
                 // The audit layer is further inside, and will look for this.
                 None => drop(req.extensions_mut().insert(Identified(actor))),
             }

@@ -14,8 +14,8 @@
 //!   wait for is on the page of [`mode`](crate::mode).
 //! - Request and response bodies pass through as they are, frame by frame.
 //!
-//! An audit layer inside of another one leaves the request to the outer one; its [mode](crate::mode)
-//! holds all the same.
+//! An audit layer inside of another one leaves the request to the outer one, unless that
+//! [ignores](crate::policy::Rule::ignore) it; its [mode](crate::mode) holds all the same.
 
 mod any_body;
 mod audit_layer;

@@ -103,12 +103,15 @@ impl Rule {
         }
     }
 
-    /// Returns a rule whose requests pass as if no audit layer were around them: nothing inside can bring them back,
-    /// neither an annotation nor the handler, and they cost next to nothing. For what nobody will ever ask about, such
-    /// as health checks and metrics.
+    /// Returns a rule whose requests pass as if this audit layer were not around them: nothing inside can bring them
+    /// back, neither an annotation nor the handler, and they cost next to nothing. For what nobody will ever ask about,
+    /// such as health checks and metrics. Another audit layer inside of this one decides for itself, and so does a
+    /// [`Job`](crate::call::Job) that a handler runs.
     ///
     /// It may look at the method, the route and the path, which are known when a request arrives. Behind a rule that
-    /// may hold of the same request depending on how it ends, the request costs what others cost.
+    /// may hold of the same request depending on how it ends, the request costs what others cost, and what was recorded
+    /// before its end stays: a pending row of [`Strict`](crate::Mode::Strict) mode, and a function that has a row of
+    /// its own.
     ///
     /// Code inside that asks for its [`AuditContext`](crate::AuditContext) finds one that keeps nothing, as long as it
     /// works on the request in the same task: behind tower's `Buffer`, take an `Option<AuditContext>` there.
