@@ -125,14 +125,6 @@ pub(super) type Left<R> = (Entry<R>, Option<Ticket>);
 
 impl<R> State<R> {
     pub(super) fn new(settings: &DeliverySettings, has_spool: bool) -> Self {
-        let limits = Limits {
-            due_records: due(settings.batch_records, settings.capacity),
-            due_bytes: due(settings.batch_bytes, settings.capacity_bytes),
-            in_flight: settings.in_flight,
-            linger: settings.linger,
-            pace: settings.pace,
-            spill_after: settings.spill_after,
-        };
         Self {
             room: Room {
                 records: settings.capacity.get(),
@@ -142,7 +134,7 @@ impl<R> State<R> {
                 records: settings.batch_records.get(),
                 bytes: settings.batch_bytes.get(),
             },
-            limits,
+            limits: limits(settings),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             awaited: 0,
@@ -367,6 +359,17 @@ impl<R> State<R> {
     pub(super) fn is_settled(&self, target: u64) -> bool {
         let oldest = self.under_way.iter().map(|batch| batch.first).min();
         self.phase == Phase::Finished || oldest.unwrap_or(self.head) >= target
+    }
+}
+
+fn limits(settings: &DeliverySettings) -> Limits {
+    Limits {
+        due_records: due(settings.batch_records, settings.capacity),
+        due_bytes: due(settings.batch_bytes, settings.capacity_bytes),
+        in_flight: settings.in_flight,
+        linger: settings.linger,
+        pace: settings.pace,
+        spill_after: settings.spill_after,
     }
 }
 
