@@ -89,6 +89,22 @@ async fn whom_a_layer_between_names_is_the_actor_of_the_layer_inside_of_one_that
 }
 
 #[tokio::test]
+async fn what_is_said_of_an_ignored_request_is_not_said_of_a_recorded_one_around_it() {
+    let (outer, inner) = (Trail::new(), ignoring([Rule::ignore("all")]));
+    let handler = async || AuditContext::current().unwrap().skip();
+    let app = Router::new()
+        .route("/", get(handler))
+        .layer(inner.layer.clone());
+    let around = async move || {
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        app.oneshot(request).await.unwrap().status()
+    };
+    call(&outer, Router::new().route("/", post(around)), "POST", "/").await;
+    outer.only_event().await;
+    inner.assert_empty().await;
+}
+
+#[tokio::test]
 async fn what_is_ignored_waits_for_no_store_whatever_its_mode() {
     let store = tower_audit::MemoryStore::new();
     let auditor = tower_audit::Auditor::new(store);

@@ -21,7 +21,7 @@ thread_local! {
     static IS_IGNORED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns what this task is working on. A request that is recorded, around an ignored one or inside of it, is nearer.
+/// Returns what this task is working on: the innermost request.
 pub(crate) fn get() -> Current {
     let request = REQUEST.try_with(|current| current.try_borrow().ok()?.clone());
     match request.ok().flatten() {
@@ -46,8 +46,10 @@ pub(crate) fn within<T>(slot: Arc<Slot>, f: impl FnOnce() -> T) -> T {
 /// Runs `f` as a part of a request that the policy ignores.
 #[inline]
 pub(crate) fn ignoring<T>(f: impl FnOnce() -> T) -> T {
+    // What is said of this one is not said of a recorded one around it.
+    let _restore = Restore(exchange(None));
     let before = IS_IGNORED.try_with(|now| now.replace(true));
-    let _restore = RestoreIgnored(before.unwrap_or(false));
+    let _restore_ignored = RestoreIgnored(before.unwrap_or(false));
     f()
 }
 

@@ -49,7 +49,9 @@ impl From<Vec<Compiled>> for Rules {
     fn from(all: Vec<Compiled>) -> Self {
         let ignores = all.iter().any(|rule| rule.effect == Effect::Ignore);
         let ignoring = ignores.then(|| Ignoring {
-            has_paths: all.iter().any(|rule| !rule.when.paths.is_empty()),
+            has_paths: all
+                .iter()
+                .any(|rule| !rule.when.paths.is_empty() || !rule.when.routes.is_empty()),
             has_routes: all.iter().any(|rule| !rule.when.routes.is_empty()),
         });
         Self { all, ignoring }

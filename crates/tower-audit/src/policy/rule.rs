@@ -114,7 +114,11 @@ impl Rule {
     /// its own.
     ///
     /// Code inside that asks for its [`AuditContext`](crate::AuditContext) finds one that keeps nothing, as long as it
-    /// works on the request in the same task: behind tower's `Buffer`, take an `Option<AuditContext>` there.
+    /// works on the request in the same task: behind tower's `Buffer`, take an `Option<AuditContext>` there, and give a
+    /// route that is ignored no [mode](crate::mode).
+    ///
+    /// What is ignored is decided by the method and the path that the client sent: a service behind this one that takes
+    /// another spelling for the same path, or the method from a header, is not known here.
     pub fn ignore(name: impl Into<String>) -> Self {
         Self {
             then: Then::Ignore,

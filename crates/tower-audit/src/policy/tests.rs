@@ -161,6 +161,12 @@ fn a_path_with_dot_segments_is_not_skipped_for_how_it_begins() {
         "/healthz/..%2fpayments",
         "/healthz/..\\payments",
         "/healthz/./x",
+        "/healthz/..;/payments",
+        "/healthz/%2e%2e;x=1/payments",
+        "/healthz/..%3b/payments",
+        "/healthz/%252e%252e/payments",
+        "/healthz/..%00/payments",
+        "/healthz/..%20/payments",
     ] {
         assert!(
             is_recorded(&policy, &Subject::new(Method::POST, path)),
@@ -184,6 +190,17 @@ fn what_is_ignored_is_explained() {
 fn a_path_with_dot_segments_is_not_ignored_for_how_it_begins() {
     let policy = policy([Rule::ignore_health_checks(), Rule::record("all")]);
     assert!(is_recorded(&policy, &get("/healthz/../payments")));
+}
+
+#[test]
+fn a_path_with_dot_segments_is_not_ignored_for_its_route() {
+    let policy = policy([
+        Rule::ignore("static").route("/static/**"),
+        Rule::record("all"),
+    ]);
+    let subject = |path| get(path).route("/static/{*path}");
+    assert!(is_recorded(&policy, &subject("/static/../payments")));
+    assert!(!is_recorded(&policy, &subject("/static/a.css")));
 }
 
 #[test]

@@ -20,12 +20,13 @@ pub(super) struct Compiled {
 impl Compiled {
     /// Returns whether the rule holds of a request.
     ///
-    /// A path with dot segments may be another one to whoever stands behind this service: it is not skipped for
-    /// how it begins.
+    /// A path with dot segments may be another one to whoever stands behind this service: it is not left out for
+    /// what it looks like.
     pub(super) fn fit(&self, subject: &Subject<'_>) -> Fit {
         let fit = self.when.fit(subject);
         let is_left_out = matches!(self.effect, Effect::Skip | Effect::Ignore);
-        let skips_by_path = is_left_out && !self.when.paths.is_empty();
+        let looks_at_path = !self.when.paths.is_empty() || !self.when.routes.is_empty();
+        let skips_by_path = is_left_out && looks_at_path;
         if skips_by_path && !matches!(fit, Fit::No(_)) && has_dot_segments(&subject.path) {
             return Fit::No(Condition::DotSegments);
         }
@@ -39,11 +40,24 @@ fn has_dot_segments(path: &str) -> bool {
     // To look at all is quicker than to stop in between.
     let is_plain = |b: u8| !matches!(b, b'.' | b'%' | b'\\');
     !path.bytes().fold(true, |are, b| are & is_plain(b)) && {
-        let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-        path.split(['/', '\\'])
-            .any(|segment| matches!(segment, "." | ".."))
+        let mut path = path.to_owned();
+        // Some decode twice.
+        for _ in 0..DECODED {
+            path = percent_encoding::percent_decode_str(&path)
+                .decode_utf8_lossy()
+                .into_owned();
+        }
+        // Some take what stands behind a semicolon for a parameter, and stop at a NUL or a space.
+        let name = |segment: &str| {
+            let end = segment.find([';', '\0', ' ']).unwrap_or(segment.len());
+            matches!(&segment[..end], "." | "..")
+        };
+        path.split(['/', '\\']).any(name)
     }
 }
+
+/// How often a path is decoded to find dot segments.
+const DECODED: usize = 3;
 
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
