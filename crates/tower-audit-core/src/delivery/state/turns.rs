@@ -90,3 +90,44 @@ impl<R> State<R> {
         self.spool.blocked_until = until;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::delivery::{fate::Fate, record::Entry, settings::DeliverySettings, state::Cut};
+
+    /// A state with one place, and a spool that refuses.
+    fn refusing(now: Instant) -> State<u8> {
+        let one = NonZeroUsize::MIN;
+        let settings = DeliverySettings::new().in_flight(one).batch_records(one);
+        let mut state = State::new(&settings.spill_after(Duration::ZERO), true);
+        state.block_spool(Some(now));
+        state
+    }
+
+    fn next(state: &mut State<u8>, now: Instant) -> Cut<u8> {
+        state.enter(Entry::Made(Box::new(0)), 1, None, Some(now));
+        let next = state.next(now);
+        next.unwrap_or_else(|wait| panic!("{wait:?}"))
+    }
+
+    #[test]
+    fn what_the_spool_refused_and_the_replay_take_turns_on_one_place() {
+        let now = Instant::now();
+        let mut state = refusing(now);
+        let mut writing = next(&mut state, now).first;
+        for round in 0..5 {
+            let refused = next(&mut state, now).first;
+            assert!(state.is_spill(refused));
+            state.settle(writing, 1, Fate::Written);
+            assert_eq!(state.turn_for_replay(now), Turn::Try, "round {round}");
+            state.end_replay();
+            assert_eq!(state.turn_for_replay(now), Turn::Wait(None));
+            assert_eq!(state.turn_for_spill(refused, now), Turn::Try);
+            assert!(!state.is_spill(refused));
+            writing = refused;
+        }
+    }
+}
