@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::Annotation;
 use crate::{
-    context::{AuditContext, Slot, current},
+    context::{AuditContext, Current, Slot},
     mode::{Gate, Mode, Refused, admit},
 };
 
@@ -53,7 +53,7 @@ where
     fn call(&mut self, req: Request<B>) -> Self::Future {
         let slot = AuditContext::slot_of(req.extensions()).cloned();
         let gate = match slot {
-            None if self.annotation.mode > Mode::Background && !current::is_ignored() => {
+            None if self.annotation.mode > Mode::Background && !Current::is_ignored() => {
                 tracing::error!("{}", Refused::NoLayer);
                 Gate::Refused {
                     reason: Refused::NoLayer,

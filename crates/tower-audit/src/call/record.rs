@@ -16,7 +16,7 @@ use tower_audit_core::{
 
 use super::{job::Job, reason::Failure};
 use crate::{
-    context::{Current, Slot, current},
+    context::{Current, Slot},
     privacy::Redaction,
 };
 
@@ -52,7 +52,7 @@ impl Call {
     /// Notes that the function begins.
     pub fn begin(action: &'static str, target: Option<(&'static str, String)>) -> Self {
         let target = target.map_or_else(Target::none, |(kind, id)| Target::new(kind, id));
-        let place = match current::get() {
+        let place = match Current::get() {
             Current::Request(slot) if slot.claim(action, &target) => Place::Request(slot),
             Current::Request(slot) => Place::InRequest(slot),
             Current::Ignored => Job::running().map_or(Place::Nowhere, Place::of),

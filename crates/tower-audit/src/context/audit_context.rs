@@ -8,7 +8,7 @@ use serde_json::Value;
 use tower_audit_core::{Action, Actor, EventId, Outcome, Target, Text, catalog::Activity};
 
 use super::{
-    current::{self, Current},
+    current::Current,
     notes::{Mark, Notes},
     slot::Slot,
 };
@@ -43,7 +43,7 @@ impl AuditContext {
             }
             return Some(context);
         }
-        current::is_ignored().then_some(&IGNORED)
+        Current::is_ignored().then_some(&IGNORED)
     }
 
     pub(crate) fn of_slot(slot: Arc<Slot>) -> Self {
@@ -63,7 +63,7 @@ impl AuditContext {
     /// A task that the handler spawned has none: clone the context into it.
     #[must_use]
     pub fn current() -> Option<Self> {
-        match current::get() {
+        match Current::get() {
             Current::Nobody => None,
             Current::Request(slot) => Some(Self::of_slot(slot)),
             Current::Ignored => Some(IGNORED.clone()),

@@ -1,13 +1,11 @@
 //! Which request a task is working on.
 
-use std::{
-    cell::{Cell, RefCell},
-    sync::Arc,
-};
+use std::{cell::RefCell, sync::Arc};
 
 use super::Slot;
 
-/// Which request a task is working on.
+/// Which request a task is working on: the innermost one.
+#[derive(Clone)]
 pub(crate) enum Current {
     Nobody,
     Request(Arc<Slot>),
@@ -16,71 +14,45 @@ pub(crate) enum Current {
 }
 
 thread_local! {
-    static REQUEST: RefCell<Option<Arc<Slot>>> = const { RefCell::new(None) };
-    /// Of the requests that are ignored this is all that is known.
-    static IS_IGNORED: Cell<bool> = const { Cell::new(false) };
+    static CURRENT: RefCell<Current> = const { RefCell::new(Current::Nobody) };
 }
 
-/// Returns what this task is working on: the innermost request.
-pub(crate) fn get() -> Current {
-    let request = REQUEST.try_with(|current| current.try_borrow().ok()?.clone());
-    match request.ok().flatten() {
-        Some(slot) => Current::Request(slot),
-        None if is_ignored() => Current::Ignored,
-        None => Current::Nobody,
+impl Current {
+    /// Returns what this task is working on.
+    pub(crate) fn get() -> Self {
+        let current = CURRENT.try_with(|current| current.try_borrow().ok().map(|now| now.clone()));
+        current.ok().flatten().unwrap_or(Self::Nobody)
     }
-}
 
-/// Returns whether this task is working on a request that the policy ignores.
-pub(crate) fn is_ignored() -> bool {
-    IS_IGNORED.try_with(Cell::get).unwrap_or(false)
-}
+    pub(crate) fn is_ignored() -> bool {
+        let is_ignored =
+            |now: &RefCell<Self>| matches!(now.try_borrow().as_deref(), Ok(Self::Ignored));
+        CURRENT.try_with(is_ignored).unwrap_or(false)
+    }
 
-/// Runs `f` with this request as the current one.
-#[inline]
-pub(crate) fn within<T>(slot: Arc<Slot>, f: impl FnOnce() -> T) -> T {
-    let _restore = Restore(exchange(Some(slot)));
-    f()
-}
-
-/// Runs `f` as a part of a request that the policy ignores.
-#[inline]
-pub(crate) fn ignoring<T>(f: impl FnOnce() -> T) -> T {
-    // What is said of this one is not said of a recorded one around it.
-    let _restore = Restore(exchange(None));
-    let before = IS_IGNORED.try_with(|now| now.replace(true));
-    let _restore_ignored = RestoreIgnored(before.unwrap_or(false));
-    f()
+    /// Runs `f` with this as the current one.
+    #[inline]
+    pub(crate) fn scope<T>(self, f: impl FnOnce() -> T) -> T {
+        let _restore = Restore(exchange(self));
+        f()
+    }
 }
 
 /// Puts back what was current before, also when a panic unwinds.
-struct Restore(Option<Arc<Slot>>);
+struct Restore(Current);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        exchange(self.0.take());
+        exchange(std::mem::replace(&mut self.0, Current::Nobody));
     }
 }
 
-/// Makes this request the current one, and returns the one before it.
-fn exchange(slot: Option<Arc<Slot>>) -> Option<Arc<Slot>> {
+/// Makes this the current one, and returns the one before it.
+fn exchange(now: Current) -> Current {
     // A thread that ends has none.
-    REQUEST
-        .try_with(|current| {
-            Some(std::mem::replace(
-                &mut *current.try_borrow_mut().ok()?,
-                slot,
-            ))
-        })
-        .ok()
-        .flatten()
-        .flatten()
-}
-
-struct RestoreIgnored(bool);
-
-impl Drop for RestoreIgnored {
-    fn drop(&mut self) {
-        let _ = IS_IGNORED.try_with(|now| now.set(self.0));
-    }
+    let before = CURRENT.try_with(|current| {
+        let mut current = current.try_borrow_mut().ok()?;
+        Some(std::mem::replace(&mut *current, now))
+    });
+    before.ok().flatten().unwrap_or(Current::Nobody)
 }

@@ -38,7 +38,7 @@
 //! ```
 
 mod audit_context;
-pub(crate) mod current;
+mod current;
 #[cfg(feature = "axum")]
 mod extract;
 mod notes;

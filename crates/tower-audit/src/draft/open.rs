@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     capture::{Outgoing, Tap},
-    context::{Slot, current},
+    context::{Current, Slot},
     mode::Mode,
 };
 
@@ -53,12 +53,12 @@ impl Draft {
     /// Runs a piece of the inner service: the context is current, and a panic is noted.
     #[inline]
     pub(crate) fn watch<T>(&mut self, run: impl FnOnce() -> T) -> T {
-        let slot = Arc::clone(&self.slot);
+        let current = Current::Request(Arc::clone(&self.slot));
         let mut watch = Watch {
             draft: self,
             is_done: false,
         };
-        let result = current::within(slot, run);
+        let result = current.scope(run);
         watch.is_done = true;
         result
     }

@@ -208,7 +208,9 @@ impl AuditLayer {
     }
 
     /// Returns this layer for a service whose response body is of any type, of which it makes an
-    /// [`AnyBody`](super::AnyBody). axum needs none of this: its body can hold any other.
+    /// [`AnyBody`](super::AnyBody). axum needs none of this: its body can hold any other. Where it is missing the
+    /// compiler says that the body is no [`AuditBody`](super::AuditBody), or of a method such as `oneshot` that the
+    /// bounds of `AuditService` are not satisfied.
     ///
     /// ```
     /// use http::{Request, Response};

@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use super::{AuditBody, BodyWatch};
 use crate::{
-    context::current,
+    context::Current,
     draft::{Confirming, Draft, Ending},
     mode::{Gate, Refused},
 };
@@ -70,7 +70,7 @@ where
             let result = match this.watch {
                 Watch::Draft { draft } => ready!(draft.watch(|| gate.poll(cx))),
                 Watch::Ignored => {
-                    return current::ignoring(|| gate.poll(cx)).map(unless_refused);
+                    return Current::Ignored.scope(|| gate.poll(cx)).map(unless_refused);
                 }
                 Watch::Nothing => return gate.poll(cx).map(unless_refused),
             };

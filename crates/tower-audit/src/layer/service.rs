@@ -12,7 +12,7 @@ use super::{
     AuditBody, RequestInfo, ResponseFuture, Shared, future::Watch, shared::records_for_certain,
 };
 use crate::{
-    context::{AuditContext, Slot, current},
+    context::{AuditContext, Current, Slot},
     draft::{Draft, Facts},
     identify::Identified,
     mode::{Gate, Mode, admit},
@@ -48,7 +48,7 @@ where
             return ResponseFuture::of(self.inside(slot, req), Watch::Nothing);
         }
         if self.ignores(&req) {
-            let inner = current::ignoring(|| self.inner.call(req));
+            let inner = Current::Ignored.scope(|| self.inner.call(req));
             return ResponseFuture::of(Gate::Open { inner }, Watch::Ignored);
         }
         let slot = self.open(&mut req);
