@@ -41,18 +41,18 @@ struct Rules {
 /// What has to be known of a request to say whether it is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ignoring {
-    has_paths: bool,
-    has_routes: bool,
+    needs_path: bool,
+    needs_route: bool,
 }
 
 impl From<Vec<Compiled>> for Rules {
     fn from(all: Vec<Compiled>) -> Self {
         let ignores = all.iter().any(|rule| rule.effect == Effect::Ignore);
+        let needs_route = all.iter().any(|rule| !rule.when.routes.is_empty());
         let ignoring = ignores.then(|| Ignoring {
-            has_paths: all
-                .iter()
-                .any(|rule| !rule.when.paths.is_empty() || !rule.when.routes.is_empty()),
-            has_routes: all.iter().any(|rule| !rule.when.routes.is_empty()),
+            // What is left out by its route must not climb out of it.
+            needs_path: needs_route || all.iter().any(|rule| !rule.when.paths.is_empty()),
+            needs_route,
         });
         Self { all, ignoring }
     }
@@ -178,9 +178,13 @@ impl Policy {
         let Some(ignoring) = rules.ignoring else {
             return false;
         };
-        let path = if ignoring.has_paths { path() } else { "" };
+        let path = if ignoring.needs_path { path() } else { "" };
         let mut subject = Subject::arriving(method.clone(), path);
-        subject.route = ignoring.has_routes.then(route).flatten().map(Cow::Borrowed);
+        subject.route = ignoring
+            .needs_route
+            .then(route)
+            .flatten()
+            .map(Cow::Borrowed);
         for rule in &rules.all {
             match rule.fit(&subject) {
                 Fit::No(_) => {}

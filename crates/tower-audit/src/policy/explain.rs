@@ -125,7 +125,7 @@ impl fmt::Display for Why<'_> {
                 let path = &subject.path;
                 write!(
                     f,
-                    "path {path} has dot segments: it is not skipped for how it begins"
+                    "path {path} has dot segments: it is not left out for how it begins"
                 )
             }
             Condition::Status => {

@@ -31,15 +31,15 @@
 //! otherwise = "mutations_and_denials" # the default; or "record", or "skip"
 //!
 //! [[rules]]
-//! name = "failures and denials"       # for errors and explanations
-//! when = { outcome = ["failure", "denied"] }
-//! then = "record"                     # or "skip", or "ignore"
-//! capture = { query = true, request_body = "on_failure" }
+//! name = "health checks"              # for errors and explanations
+//! when = { method = ["GET", "HEAD"], path_prefix = ["/healthz", "/livez"] }
+//! then = "ignore"                     # as if no audit layer were there; or "skip", or "record"
 //!
 //! [[rules]]
-//! name = "health checks"
-//! when = { method = ["GET", "HEAD"], path_prefix = ["/healthz", "/livez"] }
-//! then = "ignore"                     # as if no audit layer were there
+//! name = "failures and denials"
+//! when = { outcome = ["failure", "denied"] }
+//! then = "record"
+//! capture = { query = true, request_body = "on_failure" }
 //!
 //! [[rules]]
 //! name = "payments"

@@ -143,7 +143,8 @@ impl Rule {
     }
 
     /// Adds a pattern that the template of the route is of, such as `/projects/{id}`, `/projects/*` or
-    /// `/admin/**`: `*` stands for one segment, `**` for any number of them.
+    /// `/admin/**`: `*` stands for one segment, `**` for any number of them. A rule that
+    /// skips or ignores does not hold for a path with dot segments.
     pub fn route(mut self, pattern: impl Into<String>) -> Self {
         let patterns = self.when.route.get_or_insert_default();
         patterns.push(pattern.into());

@@ -1,6 +1,6 @@
 //! A rule that was checked, and whether it holds.
 
-use std::ops::RangeInclusive;
+use std::{borrow::Cow, ops::RangeInclusive};
 
 use http::{HeaderName, Method};
 use tower_audit_core::{ActorKind, Outcome};
@@ -40,12 +40,13 @@ fn has_dot_segments(path: &str) -> bool {
     // To look at all is quicker than to stop in between.
     let is_plain = |b: u8| !matches!(b, b'.' | b'%' | b'\\');
     !path.bytes().fold(true, |are, b| are & is_plain(b)) && {
-        let mut path = path.to_owned();
-        // Some decode twice.
+        let mut path = Cow::Borrowed(path);
         for _ in 0..DECODED {
-            path = percent_encoding::percent_decode_str(&path)
-                .decode_utf8_lossy()
-                .into_owned();
+            if !path.contains('%') {
+                break;
+            }
+            let decoded = percent_encoding::percent_decode_str(&path);
+            path = Cow::Owned(decoded.decode_utf8_lossy().into_owned());
         }
         // Some take what stands behind a semicolon for a parameter, and stop at a NUL or a space.
         let name = |segment: &str| {
@@ -56,7 +57,7 @@ fn has_dot_segments(path: &str) -> bool {
     }
 }
 
-/// How often a path is decoded to find dot segments.
+/// How often a path is decoded to find dot segments: some services decode twice.
 const DECODED: usize = 3;
 
 /// What happens to a request.
