@@ -17,17 +17,12 @@ use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, Full};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_audit::{
-    AuditLayer, Auditor, MemoryStore, Mode, Policy, audited,
+    AuditLayer, Auditor, MemoryStore, Mode, audited,
     layer::{AuditBody, BodyWatch, WatchedBody},
     policy::Rule,
 };
 
 use crate::support::{server::Trail, soon};
-
-fn under(rule: Rule) -> Trail {
-    let policy = Policy::builder().rule(rule).build().unwrap();
-    Trail::new().with(|layer| layer.policy(policy))
-}
 
 /// A body that counts how often somebody asked to watch it.
 #[derive(Default)]
@@ -62,7 +57,7 @@ impl AuditBody for Marked {
 #[tokio::test]
 async fn a_body_is_watched_only_where_the_request_may_be_recorded() {
     for (rule, times) in [(Rule::ignore("all"), 0), (Rule::record("all"), 1)] {
-        let trail = under(rule);
+        let trail = Trail::under([rule]);
         let service = trail.layer.layer(service_fn(Marked::answer));
         let request = Request::post("/").body(()).unwrap();
         let Marked(watched, body) = soon(service.oneshot(request)).await.unwrap().into_body();
@@ -79,7 +74,7 @@ async fn a_body_is_watched_only_where_the_request_may_be_recorded() {
 #[tokio::test]
 async fn any_body_passes_as_it_is() {
     for rule in [Rule::ignore("all"), Rule::record("all")] {
-        let trail = under(rule);
+        let trail = Trail::under([rule]);
         let service = trail
             .layer
             .any_body()
@@ -113,7 +108,7 @@ async fn any_body_of_a_refused_request_is_empty() {
 
 #[tokio::test]
 async fn any_body_in_any_body_is_recorded_once() {
-    let trail = under(Rule::record("all"));
+    let trail = Trail::under([Rule::record("all")]);
     let layer = trail.layer.any_body();
     let service = layer.layer(layer.layer(service_fn(async |_: Request<()>| {
         Ok::<_, Infallible>(Response::new(Full::new(bytes::Bytes::from("done"))))

@@ -36,8 +36,7 @@ fn all() -> Capture {
 }
 
 fn capturing(capture: Capture) -> Trail {
-    let policy = Policy::builder().rule(Rule::record("all").capture(capture));
-    Trail::new().with(|layer| layer.policy(policy.build().unwrap()))
+    Trail::under([Rule::record("all").capture(capture)])
 }
 
 const JSON: &str = "content-type: application/json";

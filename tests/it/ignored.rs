@@ -21,20 +21,6 @@ use crate::support::{
     soon,
 };
 
-fn ignoring(rules: impl IntoIterator<Item = Rule>) -> Trail {
-    let builder = rules
-        .into_iter()
-        .fold(Policy::builder(), |builder, rule| builder.rule(rule));
-    let policy = builder.build().unwrap();
-    Trail::new().with(|layer| layer.policy(policy))
-}
-
-async fn call(trail: &Trail, app: Router, method: &str, path: &str) -> u16 {
-    let server = Server::start(app.layer(trail.layer.clone())).await;
-    let mut client = server.client().await;
-    client.call(method, path, &[], "").await.status
-}
-
 #[audited(action = "key.rotate")]
 async fn rotate() -> StatusCode {
     StatusCode::BAD_GATEWAY
@@ -59,38 +45,40 @@ async fn nobody_brings_back_what_a_rule_ignores() {
         ("/a/denied", 403),
         ("/a/none", 404),
     ] {
-        let trail = ignoring([Rule::ignore("a").path_prefix("/a")]);
-        assert_eq!(call(&trail, app(), "POST", path).await, status, "{path}");
+        let trail = Trail::under([Rule::ignore("a").path_prefix("/a")]);
+        assert_eq!(trail.call(app(), "POST", path).await, status, "{path}");
         trail.assert_empty().await;
     }
 }
 
 #[tokio::test]
 async fn a_job_that_an_ignored_handler_runs_is_recorded() {
-    let (trail, jobs) = (ignoring([Rule::ignore("all")]), Trail::new());
+    let (trail, jobs) = (Trail::under([Rule::ignore("all")]), Trail::new());
     let auditor = jobs.layer.auditor().clone();
     let handler = async move || Job::new(&auditor).run(rotate()).await;
-    call(&trail, Router::new().route("/", post(handler)), "POST", "/").await;
+    trail
+        .call(Router::new().route("/", post(handler)), "POST", "/")
+        .await;
     assert_eq!(jobs.only_event().await.action(), "key.rotate");
     trail.assert_empty().await;
 }
 
 #[tokio::test]
 async fn whom_a_layer_between_names_is_the_actor_of_the_layer_inside_of_one_that_ignores() {
-    let (outer, inner) = (ignoring([Rule::ignore("all")]), Trail::new());
+    let (outer, inner) = (Trail::under([Rule::ignore("all")]), Trail::new());
     let app = Router::new()
         .route("/", post(async || {}))
         .layer(inner.layer.clone())
         .layer(identify::<u64>(|id| Actor::user(*id)))
         .layer(axum::Extension(7_u64));
-    call(&outer, app, "POST", "/").await;
+    outer.call(app, "POST", "/").await;
     assert_eq!(inner.only_event().await.actor(), &Actor::user(7));
     outer.assert_empty().await;
 }
 
 #[tokio::test]
 async fn what_is_said_of_an_ignored_request_is_not_said_of_a_recorded_one_around_it() {
-    let (outer, inner) = (Trail::new(), ignoring([Rule::ignore("all")]));
+    let (outer, inner) = (Trail::new(), Trail::under([Rule::ignore("all")]));
     let handler = async || AuditContext::current().unwrap().skip();
     let app = Router::new()
         .route("/", get(handler))
@@ -99,7 +87,9 @@ async fn what_is_said_of_an_ignored_request_is_not_said_of_a_recorded_one_around
         let request = Request::get("/").body(Body::empty()).unwrap();
         app.oneshot(request).await.unwrap().status()
     };
-    call(&outer, Router::new().route("/", post(around)), "POST", "/").await;
+    outer
+        .call(Router::new().route("/", post(around)), "POST", "/")
+        .await;
     outer.only_event().await;
     inner.assert_empty().await;
 }
@@ -126,7 +116,7 @@ async fn what_is_ignored_waits_for_no_store_whatever_its_mode() {
 
 #[tokio::test]
 async fn whoever_asks_for_the_context_of_an_ignored_request_has_one_that_keeps_nothing() {
-    let trail = ignoring([Rule::ignore("all")]);
+    let trail = Trail::under([Rule::ignore("all")]);
     let handler = async |audit: AuditContext, maybe: Option<AuditContext>| {
         assert!(maybe.is_some() && AuditContext::current().is_some());
         audit.actor(Actor::user(1));
@@ -145,7 +135,7 @@ async fn whoever_asks_for_the_context_of_an_ignored_request_has_one_that_keeps_n
         format!("{} {audit:?}", audit.event_id())
     };
     let app = Router::new().route("/", post(handler));
-    assert_eq!(call(&trail, app, "POST", "/").await, 200);
+    assert_eq!(trail.call(app, "POST", "/").await, 200);
     trail.assert_empty().await;
 }
 
@@ -163,7 +153,7 @@ async fn is_ignored(trail: &Trail, request: http::request::Builder) -> bool {
 
 #[tokio::test]
 async fn a_service_is_told_when_it_is_called_that_a_request_is_ignored() {
-    let trail = ignoring([Rule::ignore("a").path_prefix("/a")]);
+    let trail = Trail::under([Rule::ignore("a").path_prefix("/a")]);
     assert!(is_ignored(&trail, Request::post("/a")).await);
     assert!(!is_ignored(&trail, Request::post("/b")).await);
 }
@@ -172,13 +162,13 @@ async fn a_service_is_told_when_it_is_called_that_a_request_is_ignored() {
 async fn behind_a_rule_for_failures_only_those_are_recorded_and_nobody_brings_back_the_others() {
     let failures = || Rule::record("failures").outcomes([Outcome::Failure]);
     for (status, is_recorded) in [(200, false), (500, true)] {
-        let trail = ignoring([failures(), Rule::ignore("rest")]);
+        let trail = Trail::under([failures(), Rule::ignore("rest")]);
         let handler = async move |audit: AuditContext| {
             audit.record();
             StatusCode::from_u16(status).unwrap()
         };
         let app = Router::new().route("/", get(handler.layer(audited("a.b"))));
-        assert_eq!(call(&trail, app, "GET", "/").await, status);
+        assert_eq!(trail.call(app, "GET", "/").await, status);
         if is_recorded {
             assert_eq!(trail.only_event().await.status(), Some(500));
         } else {
@@ -189,7 +179,7 @@ async fn behind_a_rule_for_failures_only_those_are_recorded_and_nobody_brings_ba
 
 #[tokio::test]
 async fn a_route_that_is_known_only_inside_is_ignored_all_the_same() {
-    let trail = ignoring([Rule::ignore("things").route("/things/{id}")]);
+    let trail = Trail::under([Rule::ignore("things").route("/things/{id}")]);
     let app = Router::new().route(
         "/things/{id}",
         post(async |audit: AuditContext| audit.record()),
@@ -216,7 +206,7 @@ async fn the_table_of_the_layer_knows_the_route_of_what_is_ignored() {
 
 #[tokio::test]
 async fn below_a_nested_router_the_whole_path_counts() {
-    let trail = ignoring([Rule::ignore("things").path_prefix("/api/things")]);
+    let trail = Trail::under([Rule::ignore("things").path_prefix("/api/things")]);
     // What is ignored from the start knows nothing of its client.
     let handler = async |audit: AuditContext| assert!(audit.peer().is_none());
     let inner = Router::new()
@@ -231,20 +221,28 @@ async fn below_a_nested_router_the_whole_path_counts() {
 
 #[tokio::test]
 async fn a_path_that_climbs_out_of_what_is_ignored_is_recorded() {
-    let trail = ignoring([Rule::ignore("health").path_prefix("/healthz")]);
+    let trail = Trail::under([Rule::ignore("health").path_prefix("/healthz")]);
     let app = Router::new().fallback(async || {});
-    call(&trail, app, "POST", "/healthz/%2e%2e/admin").await;
+    trail.call(app, "POST", "/healthz/%2e%2e/admin").await;
+    trail.only_event().await;
+}
+
+#[tokio::test]
+async fn a_path_that_climbs_out_of_a_route_that_is_ignored_is_recorded() {
+    let trail = Trail::under([Rule::ignore("static").route("/static/**")]);
+    let app = Router::new().route("/static/{*path}", post(async || {}));
+    trail.call(app, "POST", "/static/../admin").await;
     trail.only_event().await;
 }
 
 #[tokio::test]
 async fn a_layer_inside_of_one_that_ignores_a_request_records_it() {
-    let outer = ignoring([Rule::ignore("all")]);
+    let outer = Trail::under([Rule::ignore("all")]);
     let inner = Trail::new();
     let app = Router::new()
         .route("/", post(async |audit: AuditContext| audit.action("a.b")))
         .layer(inner.layer.clone());
-    call(&outer, app, "POST", "/").await;
+    outer.call(app, "POST", "/").await;
     assert_eq!(inner.only_event().await.action(), "a.b");
     outer.assert_empty().await;
 }

@@ -18,31 +18,9 @@ use tower_audit::{
 };
 
 use crate::support::{
-    server::{Server, Trail},
+    server::{Server, Trail, policy},
     soon,
 };
-
-fn policy(rules: impl IntoIterator<Item = Rule>) -> Policy {
-    let builder = rules
-        .into_iter()
-        .fold(Policy::builder(), |builder, rule| builder.rule(rule));
-    builder.build().unwrap()
-}
-
-fn under(rules: impl IntoIterator<Item = Rule>) -> Trail {
-    let policy = policy(rules);
-    Trail::new().with(|layer| layer.policy(policy))
-}
-
-async fn call(trail: &Trail, app: Router, method: &str, path: &str) -> u16 {
-    let server = Server::start(app.layer(trail.layer.clone())).await;
-    server
-        .client()
-        .await
-        .call(method, path, &[], "")
-        .await
-        .status
-}
 
 #[tokio::test]
 async fn a_rule_sees_who_it_was_and_how_it_ended() {
@@ -60,13 +38,15 @@ async fn a_rule_sees_who_it_was_and_how_it_ended() {
         ("acme", 404, true),
         ("other", 200, true),
     ] {
-        let trail = under(rules());
+        let trail = Trail::under(rules());
         let handler = async move |audit: AuditContext| {
             audit.actor(Actor::api_key("k-1"));
             audit.tenant(tenant);
             StatusCode::from_u16(status).unwrap()
         };
-        call(&trail, Router::new().route("/", get(handler)), "GET", "/").await;
+        trail
+            .call(Router::new().route("/", get(handler)), "GET", "/")
+            .await;
         if is_recorded {
             assert_eq!(trail.only_event().await.tenant_id(), Some(tenant));
         } else {
@@ -77,7 +57,7 @@ async fn a_rule_sees_who_it_was_and_how_it_ended() {
 
 #[tokio::test]
 async fn a_rule_sees_the_route_behind_a_layer_around_the_router() {
-    let trail = under([Rule::record("admin").route("/admin/**"), Rule::skip("rest")]);
+    let trail = Trail::under([Rule::record("admin").route("/admin/**"), Rule::skip("rest")]);
     // The extractor notes the route from inside.
     let app = Router::new().route("/admin/{id}", get(async |_: AuditContext| {}));
     let service = tower::ServiceBuilder::new()
@@ -93,31 +73,31 @@ async fn a_rule_sees_the_route_behind_a_layer_around_the_router() {
 
 #[tokio::test]
 async fn an_annotated_route_is_recorded_whatever_a_rule_says_and_an_unaudited_one_is_not() {
-    let trail = under([Rule::skip("all")]);
+    let trail = Trail::under([Rule::skip("all")]);
     let app = || {
         Router::new()
             .route("/a", get((async || {}).layer(audited("a.read"))))
             .route("/b", post((async || {}).layer(unaudited())))
     };
-    call(&trail, app(), "GET", "/a").await;
+    trail.call(app(), "GET", "/a").await;
     assert_eq!(trail.only_event().await.action(), "a.read");
-    let trail = under([Rule::record("all")]);
-    call(&trail, app(), "POST", "/b").await;
+    let trail = Trail::under([Rule::record("all")]);
+    trail.call(app(), "POST", "/b").await;
     trail.assert_empty().await;
 }
 
 #[tokio::test]
 async fn an_annotated_route_is_captured_as_a_rule_says() {
-    let trail = under([Rule::record("all").capture(Capture::metadata().query())]);
+    let trail = Trail::under([Rule::record("all").capture(Capture::metadata().query())]);
     let app = Router::new().route("/a", get((async || {}).layer(audited("a.read"))));
-    call(&trail, app, "GET", "/a?b=c").await;
+    trail.call(app, "GET", "/a?b=c").await;
     let event = trail.only_event().await;
     assert_eq!(event.captured().unwrap().get("query").unwrap()["b"], "c");
 }
 
 #[tokio::test]
 async fn a_policy_is_swapped_while_requests_run_and_each_keeps_its_own() {
-    let trail = under([Rule::record("all")]);
+    let trail = Trail::under([Rule::record("all")]);
     let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell, wait) = (Arc::clone(&arrived), Arc::clone(&go));
     let handler = async move || {
@@ -142,7 +122,7 @@ async fn a_policy_is_swapped_while_requests_run_and_each_keeps_its_own() {
 
 #[tokio::test]
 async fn a_rule_says_how_safe_the_record_is() {
-    let trail = under([
+    let trail = Trail::under([
         Rule::record("strict").route("/strict").mode(Mode::Strict),
         Rule::record("durable")
             .route("/durable")
@@ -186,7 +166,7 @@ async fn what_is_skipped_holds_no_body_back_and_leaves_no_row() {
     let capture = Capture::metadata()
         .request_body(Bodies::Always)
         .response_body(Bodies::Always);
-    let trail = under([
+    let trail = Trail::under([
         Rule::record("failures")
             .outcomes([Outcome::Failure])
             .capture(capture),
@@ -222,16 +202,16 @@ async fn the_policy_of_a_layer_inside_of_another_one_says_how_safe_the_record_is
 #[tokio::test]
 async fn an_annotated_route_is_captured_even_if_a_rule_samples_it() {
     let capture = Capture::metadata().query();
-    let trail = under([Rule::record("none").sample(0.0).capture(capture)]);
+    let trail = Trail::under([Rule::record("none").sample(0.0).capture(capture)]);
     let app = Router::new().route("/a", get((async || {}).layer(audited("a.read"))));
-    call(&trail, app, "GET", "/a?b=c").await;
+    trail.call(app, "GET", "/a?b=c").await;
     let event = trail.only_event().await;
     assert_eq!(event.captured().unwrap().get("query").unwrap()["b"], "c");
 }
 
 #[tokio::test]
 async fn a_nested_request_is_explained_as_it_is_decided() {
-    let trail = under([Rule::skip("it").path_prefix("/api/h"), Rule::record("rest")]);
+    let trail = Trail::under([Rule::skip("it").path_prefix("/api/h"), Rule::record("rest")]);
     let layer = trail.layer.clone();
     let handler =
         async move |req: axum::extract::Request| layer.current_policy().explain(&req).to_string();
@@ -245,7 +225,7 @@ async fn a_nested_request_is_explained_as_it_is_decided() {
 
 #[tokio::test]
 async fn an_unaudited_route_in_the_table_is_left_out_whatever_mode_a_rule_has() {
-    let trail = under([Rule::record("strict").mode(Mode::Strict)])
+    let trail = Trail::under([Rule::record("strict").mode(Mode::Strict)])
         .with(|layer| layer.route(http::Method::POST, "/b", unaudited()));
     let store = trail.store.clone();
     let seen = async move || store.events().len().to_string();
@@ -259,7 +239,7 @@ async fn an_unaudited_route_in_the_table_is_left_out_whatever_mode_a_rule_has() 
 #[tokio::test]
 async fn only_what_the_rule_asks_for_that_holds_is_captured() {
     let headers = |name: &'static str| Capture::metadata().headers([name]);
-    let trail = under([
+    let trail = Trail::under([
         Rule::record("failures")
             .outcomes([Outcome::Failure])
             .capture(headers("x-a")),

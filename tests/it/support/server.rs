@@ -4,7 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::Router;
 use tokio::{net::TcpListener, task::JoinHandle};
-use tower_audit::{AuditEvent, AuditLayer, MemoryStore};
+use tower_audit::{
+    AuditEvent, AuditLayer, MemoryStore, Policy,
+    policy::{PolicyBuilder, Rule},
+};
 
 use super::{http::Client, soon};
 
@@ -34,6 +37,13 @@ impl Drop for Server {
     }
 }
 
+pub(crate) fn policy(rules: impl IntoIterator<Item = Rule>) -> Policy {
+    let builder = rules
+        .into_iter()
+        .fold(Policy::builder(), PolicyBuilder::rule);
+    builder.build().unwrap()
+}
+
 /// A store in memory, and a layer that writes to it.
 pub(crate) struct Trail {
     pub(crate) store: MemoryStore,
@@ -47,6 +57,19 @@ impl Trail {
             layer: AuditLayer::new(store.clone()),
             store,
         }
+    }
+
+    /// Returns one whose layer has a policy of these rules.
+    pub(crate) fn under(rules: impl IntoIterator<Item = Rule>) -> Self {
+        let policy = policy(rules);
+        Self::new().with(|layer| layer.policy(policy))
+    }
+
+    /// Serves the app inside of the layer, calls it once, and returns the status.
+    pub(crate) async fn call(&self, app: Router, method: &str, path: &str) -> u16 {
+        let server = Server::start(app.layer(self.layer.clone())).await;
+        let mut client = server.client().await;
+        client.call(method, path, &[], "").await.status
     }
 
     /// Sets something on the layer.
