@@ -6,6 +6,7 @@ use axum::{
 };
 use tower_audit::{
     AuditContext, AuditEvent, AuditLayer, EventReader, Filter, IntoAuditor, Metadata, PageSize,
+    Seek,
 };
 
 use crate::support::{
@@ -40,7 +41,7 @@ async fn recorded(
     let stats = layer.auditor().stats();
     assert_eq!((stats.accepted, stats.written, stats.retries), (3, 3, 0));
     let mut events = store
-        .page(&Filter::new(), None, PageSize::MAX)
+        .page(&Filter::new(), Seek::Newest, PageSize::MAX)
         .await
         .unwrap()
         .events;

@@ -8,7 +8,7 @@ use sqlx::{
 };
 use tokio::{io::AsyncWriteExt, process::Command};
 use tower_audit::{
-    EventReader, EventWriter, Filter, Migrate, MigrateError, PageSize, PgStore, SqliteStore,
+    EventReader, EventWriter, Filter, Migrate, MigrateError, PageSize, PgStore, Seek, SqliteStore,
     migrate, migration_status,
 };
 
@@ -252,7 +252,7 @@ async fn a_table_of_a_newer_version_is_left_alone() {
 
 async fn count(store: &impl EventReader) -> usize {
     store
-        .page(&Filter::new(), None, PageSize::MAX)
+        .page(&Filter::new(), Seek::Newest, PageSize::MAX)
         .await
         .unwrap()
         .events

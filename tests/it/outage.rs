@@ -15,7 +15,7 @@ use sqlx::{
 use tokio::net::TcpListener;
 use tower_audit::{
     AuditLayer, Auditor, DeliverySettings, EventReader, Filter, Health, MemoryStore, PageSize,
-    PgStore, SqliteStore, delivery::HealthReason,
+    PgStore, Seek, SqliteStore, delivery::HealthReason,
 };
 
 use crate::support::{
@@ -41,7 +41,7 @@ async fn has_failed(auditor: &Auditor) {
 
 async fn rows(reader: &impl EventReader) -> usize {
     reader
-        .page(&Filter::new(), None, PageSize::MAX)
+        .page(&Filter::new(), Seek::Newest, PageSize::MAX)
         .await
         .unwrap()
         .events

@@ -7,6 +7,7 @@
 //! - [`delivery`]: the bounded queue, the batches, the retries and the counting.
 //! - [`spool`] and [`dead_letters`]: what is on disk while the store is away, or refuses it.
 //! - [`store`]: the traits of whoever keeps events, and a store in memory.
+//! - [`search`]: what to look for in a trail ([`Filter`]), and the text that people write it as.
 //! - [`Auditor`]: the handle that joins the three.
 //!
 //! # Example
@@ -14,7 +15,7 @@
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! use std::time::Duration;
-//! use tower_audit_core::{Actor, AuditEvent, Auditor, EventReader, Filter, MemoryStore, Target};
+//! use tower_audit_core::{Actor, AuditEvent, Auditor, EventReader, Filter, MemoryStore, Seek, Target};
 //!
 //! let store = MemoryStore::new();
 //! let auditor = Auditor::new(store.clone());
@@ -24,7 +25,7 @@
 //! );
 //! auditor.flush().await;
 //!
-//! let page = store.page(&Filter::new().actor_id("alice"), None, Default::default()).await?;
+//! let page = store.page(&Filter::new().actor_id("alice"), Seek::Newest, Default::default()).await?;
 //! assert_eq!(page.events[0].action(), "project.delete");
 //! # Ok::<_, tower_audit_core::StoreError>(()) }).unwrap();
 //! ```
@@ -35,6 +36,7 @@ pub mod dead_letters;
 pub mod delivery;
 pub mod event;
 mod private;
+pub mod search;
 pub mod spool;
 pub mod store;
 
@@ -44,6 +46,7 @@ pub use event::{
     Action, Actor, ActorKind, AuditEvent, AuditEventBuilder, Captured, EventId, Metadata, Outcome,
     Target, Text,
 };
+pub use search::Filter;
 pub use store::{
-    BoxError, Cursor, EventReader, EventWriter, Filter, MemoryStore, Page, PageSize, StoreError,
+    BoxError, Cursor, EventReader, EventWriter, MemoryStore, Page, PageSize, Seek, StoreError,
 };

@@ -3,12 +3,14 @@
 use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
-use sqlx::{ColumnIndex, Database, Decode, Row, Type};
+use sqlx::{ColumnIndex, Decode, Row, Type};
 use tower_audit_core::{
-    Actor, ActorKind, AuditEvent, AuditEventBuilder as Builder, BoxError, Captured, EventId,
-    Metadata, Outcome, StoreError, Target,
+    Actor, ActorKind, AuditEvent, AuditEventBuilder as Builder, BoxError, Captured, Cursor,
+    EventId, Metadata, Outcome, StoreError, Target,
 };
 use uuid::Uuid;
+
+use crate::query::{Edge, Group};
 
 /// The columns that a writer fills, in the order of every INSERT.
 pub(crate) const WRITTEN: &str = "id, actor_id, actor_type, action, target_type, target_id, metadata, ip_address, \
@@ -162,12 +164,35 @@ fn unreadable(error: impl Into<BoxError>) -> StoreError {
 #[error("{0} microseconds is no time that can be shown")]
 struct TimeOutOfRange(i64);
 
-/// Where the dialects differ in what they bind.
-pub(crate) trait Dialect: Database {
-    /// How a time is bound.
-    type Time: for<'q> sqlx::Encode<'q, Self> + Type<Self> + Send + 'static;
+/// Reads a group of a count.
+pub(crate) fn group<'r, R: Row>(row: &'r R) -> Result<Group, StoreError>
+where
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let row = Fields(row);
+    Ok(Group {
+        label: row.maybe_text("label")?,
+        number: row.get("number")?,
+        amount: row.get("amount")?,
+    })
+}
 
-    fn time(time: DateTime<Utc>) -> Self::Time;
+/// Reads where a window ends.
+pub(crate) fn edge<'r, R: Row>(row: &'r R) -> Result<Edge, StoreError>
+where
+    &'static str: ColumnIndex<R>,
+    Uuid: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let row = Fields(row);
+    let id = EventId::from_uuid(row.get::<Uuid>("id")?);
+    Ok(Edge {
+        rows: row.get("amount")?,
+        last: Cursor::new(row.time("created_us")?, id),
+    })
 }
 
 /// Returns the metadata as JSON text.

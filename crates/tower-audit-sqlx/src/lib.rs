@@ -19,7 +19,7 @@
 #![cfg_attr(not(feature = "sqlite"), doc = "```text")]
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! use sqlx::sqlite::SqlitePoolOptions;
-//! use tower_audit_core::{Actor, AuditEvent, EventReader, EventWriter, Filter, Target};
+//! use tower_audit_core::{Actor, AuditEvent, EventReader, EventWriter, Seek, Target};
 //! use tower_audit_sqlx::SqliteStore;
 //!
 //! // One connection: each connection to `:memory:` has a database of its own.
@@ -29,7 +29,7 @@
 //! let store = SqliteStore::new(pool);
 //! let event = AuditEvent::builder(Actor::user("alice"), "project.delete", Target::new("project", 7));
 //! store.append(&[event.build()]).await?;
-//! let page = store.page(&Filter::new().target_id("7"), None, Default::default()).await?;
+//! let page = store.page(&"target:7".parse()?, Seek::Newest, Default::default()).await?;
 //! assert_eq!(page.events[0].actor().id(), "alice");
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
@@ -48,12 +48,12 @@
     )
 )]
 
-mod clause;
 mod columns;
 mod error;
 mod migrate;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod query;
 mod record_in;
 #[cfg(feature = "sqlite")]
 mod sqlite;

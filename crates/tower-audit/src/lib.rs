@@ -126,8 +126,8 @@ pub use policy::Policy;
 pub use tower_audit_core::{
     Action, Actor, ActorKind, AuditEvent, AuditEventBuilder, Auditor, AuditorBuilder, Captured,
     Cursor, DeliverySettings, EventId, EventReader, EventWriter, Filter, Health, MemoryStore,
-    Metadata, Outcome, Overflow, Page, PageSize, ShutdownReport, Stats, StoreError, Target, Text,
-    catalog, dead_letters, delivery, spool,
+    Metadata, Outcome, Overflow, Page, PageSize, Seek, ShutdownReport, Stats, StoreError, Target,
+    Text, catalog, dead_letters, delivery, search, spool, store,
 };
 #[cfg(feature = "macros")]
 pub use tower_audit_macros::audited;

@@ -10,7 +10,7 @@ use sqlx::{
 };
 use tokio::task::JoinHandle;
 use tower_audit::{
-    Auditor, AuditorBuilder, EventReader, Filter, MigrateError, Page, PageSize, PgStore,
+    Auditor, AuditorBuilder, EventReader, Filter, MigrateError, Page, PageSize, PgStore, Seek,
     SqliteStore, StoreError,
 };
 
@@ -83,9 +83,15 @@ impl Database {
         let (all, size) = (Filter::new(), PageSize::default());
         match self {
             Self::Sqlite { pool, .. } => {
-                SqliteStore::new(pool.clone()).page(&all, None, size).await
+                SqliteStore::new(pool.clone())
+                    .page(&all, Seek::Newest, size)
+                    .await
             }
-            Self::Postgres(pool) => PgStore::new(pool.clone()).page(&all, None, size).await,
+            Self::Postgres(pool) => {
+                PgStore::new(pool.clone())
+                    .page(&all, Seek::Newest, size)
+                    .await
+            }
         }
     }
 

@@ -2,11 +2,12 @@
 
 mod memory;
 mod postgres;
+mod reading;
 mod sqlite;
 
 use tower_audit::{
     Actor, ActorKind, AuditEvent, Auditor, Cursor, EventReader, EventWriter, Filter, Metadata,
-    Outcome, Page, PageSize, Target, delivery::DropReason,
+    Outcome, Page, PageSize, Seek, Target, delivery::DropReason,
 };
 
 use crate::support::events::{at, builder, event, full, id, without_recorded_at};
@@ -48,6 +49,7 @@ macro_rules! mount_contract {
             pending_rows_that_are_old_become_unknown,
             what_really_happened_takes_the_place_of_a_row_that_was_given_up,
         );
+        $crate::contract::reading::mount_reading!($fresh, $store);
     };
 }
 
@@ -58,7 +60,10 @@ fn size(events: u16) -> PageSize {
 }
 
 async fn page(store: &impl EventReader, filter: Filter) -> Page {
-    store.page(&filter, None, PageSize::MAX).await.unwrap()
+    store
+        .page(&filter, Seek::Newest, PageSize::MAX)
+        .await
+        .unwrap()
 }
 
 async fn what_is_written_is_read_back(store: impl EventWriter + EventReader) {
@@ -94,17 +99,9 @@ async fn an_event_twice_in_one_batch_is_written_once(store: impl EventWriter + E
 async fn a_large_batch_is_written_whole(store: impl EventWriter + EventReader) {
     let batch: Vec<AuditEvent> = (0..3_333).map(event).collect();
     store.append(&batch).await.unwrap();
-    let (mut found, mut cursor) = (0, None);
-    loop {
-        let page = store
-            .page(&Filter::new(), cursor.as_ref(), PageSize::MAX)
-            .await
-            .unwrap();
-        found += page.events.len();
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
+    let (mut found, mut events) = (0, store.stream(Filter::new(), Seek::Newest));
+    while events.next().await.unwrap().is_some() {
+        found += 1;
     }
     assert_eq!(found, 3_333);
 }
@@ -121,20 +118,21 @@ async fn pages_are_newest_first_and_neither_overlap_nor_skip(
         .map(|n| builder(i64::from(n / 3)).id(id(u128::from(n))).build())
         .collect();
     store.append(&batch).await.unwrap();
-    let (mut found, mut cursor): (Vec<AuditEvent>, Option<Cursor>) = (Vec::new(), None);
-    loop {
-        let page = store
-            .page(&Filter::new(), cursor.as_ref(), size(2))
-            .await
-            .unwrap();
-        found.extend(page.events);
-        cursor = page.next.map(|next| next.to_string().parse().unwrap());
-        if cursor.is_none() {
-            break;
+    for (first, numbers) in [
+        (Seek::Newest, (0..9).rev().collect::<Vec<u128>>()),
+        (Seek::Oldest, (0..9).collect()),
+    ] {
+        let (mut found, mut seek) = (Vec::new(), Some(first));
+        while let Some(from) = seek {
+            let mut page = store.page(&Filter::new(), from, size(2)).await.unwrap();
+            seek = from.after(&page);
+            if from.is_forward() {
+                page.events.reverse();
+            }
+            found.extend(page.events.iter().map(AuditEvent::id));
         }
+        assert_eq!(found, numbers.into_iter().map(id).collect::<Vec<_>>());
     }
-    let ids: Vec<_> = found.iter().map(AuditEvent::id).collect();
-    assert_eq!(ids, (0..9).rev().map(id).collect::<Vec<_>>());
 }
 
 async fn rows_that_arrive_meanwhile_do_not_disturb_the_next_page(
@@ -144,17 +142,24 @@ async fn rows_that_arrive_meanwhile_do_not_disturb_the_next_page(
         .append(&(0..4).map(event).collect::<Vec<_>>())
         .await
         .unwrap();
-    let first = store.page(&Filter::new(), None, size(2)).await.unwrap();
+    let all = Filter::new();
+    let first = store.page(&all, Seek::Newest, size(2)).await.unwrap();
+    let next: Cursor = first.older.unwrap().to_string().parse().unwrap();
     store
         .append(&(10..14).map(event).collect::<Vec<_>>())
         .await
         .unwrap();
     let second = store
-        .page(&Filter::new(), first.next.as_ref(), size(2))
+        .page(&all, Seek::OlderThan(next), size(2))
         .await
         .unwrap();
     let times: Vec<_> = second.events.iter().map(AuditEvent::created_at).collect();
-    assert_eq!((times, second.next), (vec![at(1), at(0)], None));
+    assert_eq!((times, second.older), (vec![at(1), at(0)], None));
+    // And back again: what arrived is there.
+    let back = Seek::NewerThan(second.newer.unwrap());
+    let back = store.page(&all, back, size(10)).await.unwrap();
+    assert_eq!(back.events.len(), 6);
+    assert_eq!((back.newer, back.older.is_some()), (None, true));
 }
 
 async fn each_filter_finds_its_rows(store: impl EventWriter + EventReader) {

@@ -1,6 +1,6 @@
 //! The contract, and what only a database promises, in Postgres.
 
-use tower_audit::{EventWriter, PgStore};
+use tower_audit::{EventReader, EventWriter, Indexes, PageSize, PgStore, RecordIn, store::Tail};
 
 use crate::support::{database::Postgres, events};
 
@@ -9,6 +9,50 @@ fn store(database: &Postgres) -> PgStore {
 }
 
 super::mount_contract!(Postgres::migrated, store);
+
+/// With all indexes there are more ways to the same rows.
+mod with_full_indexes {
+    use super::*;
+
+    async fn migrated() -> Postgres {
+        let database = Postgres::fresh().await;
+        tower_audit::migrate(&store(&database)).await.unwrap();
+        database
+    }
+
+    fn store(database: &Postgres) -> PgStore {
+        let store = PgStore::builder(database.pool.clone()).indexes(Indexes::Full);
+        store.build().unwrap()
+    }
+
+    crate::contract::reading::mount_reading!(migrated, store);
+}
+
+#[tokio::test]
+async fn a_tail_misses_no_row_whose_transaction_ends_late() {
+    let database = Postgres::migrated().await;
+    let store = store(&database);
+    let (size, ids) = (PageSize::default(), |tail: &Tail| {
+        let ids = tail.events.iter().map(|(event, _)| event.id());
+        ids.collect::<Vec<_>>()
+    });
+    let (early, late) = (events::event(1), events::event(2));
+    let mut slow = database.pool.begin().await.unwrap();
+    store.record_in(&mut *slow, early.clone()).await.unwrap();
+    let begin = store.tail(None, size).await.unwrap().position;
+    store.append(std::slice::from_ref(&late)).await.unwrap();
+    let first = store.tail(Some(&begin), size).await.unwrap();
+    assert_eq!(ids(&first), [late.id()]);
+    slow.commit().await.unwrap();
+    let second = store.tail(Some(&first.position), size).await.unwrap();
+    assert_eq!(ids(&second), [early.id()]);
+    // Whoever comes from the position after the first row misses it no more.
+    let after = &first.events[0].1;
+    let second = store.tail(Some(after), size).await.unwrap();
+    assert_eq!(ids(&second), [early.id()]);
+    let third = store.tail(Some(&second.position), size).await.unwrap();
+    assert_eq!(ids(&third), []);
+}
 
 async fn refused(database: &Postgres, sql: &'static str) -> String {
     sqlx::query(sql)

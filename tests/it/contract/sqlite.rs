@@ -1,6 +1,6 @@
 //! The contract, and what only a database promises, in SQLite.
 
-use tower_audit::{EventWriter, SqliteStore};
+use tower_audit::{EventWriter, Indexes, SqliteStore};
 
 use crate::support::{database::Sqlite, events};
 
@@ -9,6 +9,24 @@ fn store(database: &Sqlite) -> SqliteStore {
 }
 
 super::mount_contract!(Sqlite::migrated, store);
+
+/// With all indexes there are more ways to the same rows.
+mod with_full_indexes {
+    use super::*;
+
+    async fn migrated() -> Sqlite {
+        let database = Sqlite::fresh().await;
+        tower_audit::migrate(&store(&database)).await.unwrap();
+        database
+    }
+
+    fn store(database: &Sqlite) -> SqliteStore {
+        let store = SqliteStore::builder(database.pool.clone()).indexes(Indexes::Full);
+        store.build().unwrap()
+    }
+
+    crate::contract::reading::mount_reading!(migrated, store);
+}
 
 async fn refused(database: &Sqlite, sql: &'static str) -> String {
     sqlx::query(sql)

@@ -1,7 +1,7 @@
 //! A store in memory.
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap},
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -9,8 +9,14 @@ use std::{
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio::sync::Notify;
 
-use super::{Cursor, EventReader, EventWriter, Filter, Page, PageSize, StoreError};
-use crate::event::{AuditEvent, EventId, Outcome};
+use super::{
+    Buckets, Count, Cursor, EventReader, EventWriter, Histogram, Page, PageSize, Seek, StoreError,
+    Tail, TailPosition, Top, TopValue, can_be_grouped,
+};
+use crate::{
+    event::{AuditEvent, EventId, Outcome},
+    search::{Field, Filter},
+};
 
 /// A store in memory, for tests and for trying things out. Clones share the events.
 ///
@@ -43,8 +49,18 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Rows {
-    by_position: BTreeMap<Position, AuditEvent>,
+    by_position: BTreeMap<Position, Row>,
     by_id: HashMap<EventId, Position>,
+    /// In the order of the writes.
+    by_order: BTreeSet<(u64, EventId)>,
+    /// The number of the last write.
+    order: u64,
+}
+
+#[derive(Debug)]
+struct Row {
+    event: AuditEvent,
+    order: u64,
 }
 
 type Position = (DateTime<Utc>, EventId);
@@ -73,7 +89,11 @@ impl MemoryStore {
     /// Returns all events, oldest first.
     #[must_use]
     pub fn events(&self) -> Vec<AuditEvent> {
-        self.rows().by_position.values().cloned().collect()
+        let rows = self.rows();
+        rows.by_position
+            .values()
+            .map(|row| row.event.clone())
+            .collect()
     }
 
     /// Returns all events, oldest first, as soon as there are at least `count`.
@@ -91,6 +111,12 @@ impl MemoryStore {
             }
             changed.await;
         }
+    }
+
+    fn passing(&self, filter: &Filter) -> Vec<AuditEvent> {
+        let mut events = self.events();
+        events.retain(|event| filter.matches(event));
+        events
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -111,13 +137,12 @@ impl EventWriter for MemoryStore {
     async fn append(&self, batch: &[AuditEvent]) -> Result<(), StoreError> {
         let now = Utc::now().trunc_subsecs(6);
         let mut rows = self.rows();
+        let order = rows.next_order();
         for event in batch {
-            rows.insert(event.clone().recorded(now));
+            rows.insert(event.clone().recorded(now), order);
         }
         while rows.by_position.len() > self.shared.capacity.get() {
-            if let Some((_, event)) = rows.by_position.pop_first() {
-                rows.by_id.remove(&event.id());
-            }
+            rows.forget_oldest();
         }
         drop(rows);
         self.shared.changed.notify_waiters();
@@ -130,73 +155,142 @@ impl EventWriter for MemoryStore {
 
     async fn reap(&self, created_before: DateTime<Utc>) -> Result<u64, StoreError> {
         let mut rows = self.rows();
+        let order = rows.next_order();
         let old = rows
             .by_position
-            .iter_mut()
-            .take_while(|((time, _), _)| *time < created_before);
-        let mut reaped = 0;
-        for (_, event) in old.filter(|(_, event)| event.outcome() == Outcome::Pending) {
-            *event = event.clone().never_completed();
-            reaped += 1;
+            .values()
+            .take_while(|row| row.event.created_at() < created_before);
+        let old: Vec<AuditEvent> = old
+            .filter(|row| row.event.outcome() == Outcome::Pending)
+            .map(|row| row.event.clone())
+            .collect();
+        for event in &old {
+            rows.put(event.clone().never_completed(), order);
         }
         drop(rows);
         self.shared.changed.notify_waiters();
-        Ok(reaped)
+        Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
     }
 }
 
 impl EventReader for MemoryStore {
     async fn get(&self, id: EventId) -> Result<Option<AuditEvent>, StoreError> {
-        let rows = self.rows();
-        Ok(rows
-            .by_id
-            .get(&id)
-            .and_then(|position| rows.by_position.get(position))
-            .cloned())
+        Ok(self.rows().row(id).map(|row| row.event.clone()))
     }
 
-    async fn page(
-        &self,
-        filter: &Filter,
-        after: Option<&Cursor>,
-        size: PageSize,
-    ) -> Result<Page, StoreError> {
+    async fn page(&self, filter: &Filter, seek: Seek, size: PageSize) -> Result<Page, StoreError> {
         let rows = self.rows();
-        let older = |(position, _): &(&Position, &AuditEvent)| {
-            after.is_none_or(|cursor| **position < (cursor.created_at(), cursor.id()))
-        };
-        let found = rows
-            .by_position
-            .iter()
-            .rev()
-            .filter(older)
-            .map(|(_, event)| event);
         let one_more = usize::from(size.events()) + 1;
-        let found = found
-            .filter(|event| filter.matches(event))
-            .take(one_more)
-            .cloned()
-            .collect();
-        Ok(Page::cut(found, size))
+        let ahead = |row: &&Row| seek.reaches(Cursor::at(&row.event)) && filter.matches(&row.event);
+        let all = rows.by_position.values();
+        let found: Vec<&Row> = if seek.is_forward() {
+            all.filter(ahead).take(one_more).collect()
+        } else {
+            all.rev().filter(ahead).take(one_more).collect()
+        };
+        let found = found.into_iter().map(|row| row.event.clone()).collect();
+        Ok(Page::cut(found, seek, size))
+    }
+
+    async fn histogram(&self, filter: &Filter, buckets: Buckets) -> Result<Histogram, StoreError> {
+        let mut histogram = Histogram::empty(buckets);
+        for event in self.passing(filter) {
+            if let Some(bucket) = buckets.of(event.created_at().timestamp_micros()) {
+                histogram.add(bucket, event.outcome(), 1);
+            }
+        }
+        Ok(histogram)
+    }
+
+    async fn top(&self, filter: &Filter, field: Field, size: PageSize) -> Result<Top, StoreError> {
+        let mut counts: HashMap<String, u64> = HashMap::new();
+        if can_be_grouped(field) {
+            for event in self.passing(filter) {
+                if let Some(value) = field.text_of(&event) {
+                    *counts.entry(value).or_default() += 1;
+                }
+            }
+        }
+        let mut values: Vec<_> = counts.into_iter().collect();
+        values.sort_by(|(a, more_a), (b, more_b)| more_b.cmp(more_a).then_with(|| a.cmp(b)));
+        values.truncate(usize::from(size.events()));
+        let values = values
+            .into_iter()
+            .map(|(value, events)| TopValue::new(value, events));
+        Ok(Top::new(values.collect(), None))
+    }
+
+    async fn estimate(&self, filter: &Filter) -> Result<Count, StoreError> {
+        let count = self.passing(filter).len();
+        Ok(Count::Exactly(u64::try_from(count).unwrap_or(u64::MAX)))
+    }
+
+    async fn tail(
+        &self,
+        position: Option<&TailPosition>,
+        size: PageSize,
+    ) -> Result<Tail, StoreError> {
+        let rows = self.rows();
+        let now = TailPosition::new(rows.order + 1, []);
+        let Some(position) = position else {
+            return Ok(Tail::new(Vec::new(), now, false));
+        };
+        let first = position
+            .within()
+            .map_or(position.next(), |(number, _)| number);
+        let new = rows
+            .by_order
+            .range((first, EventId::from_uuid(uuid::Uuid::nil()))..);
+        let mut new = new.filter(|(order, id)| !position.has_seen(*order, *id));
+        let size = usize::from(size.events());
+        let (mut events, mut at) = (Vec::new(), position.clone());
+        for (order, id) in new.by_ref().take(size) {
+            if let Some(row) = rows.row(*id) {
+                at = at.after(*order, *id, &now);
+                events.push((row.event.clone(), at.clone()));
+            }
+        }
+        let has_more = new.next().is_some();
+        Ok(Tail::new(events, if has_more { at } else { now }, has_more))
     }
 }
 
 impl Rows {
-    fn insert(&mut self, event: AuditEvent) {
-        let position = (event.created_at(), event.id());
-        match self.by_id.entry(event.id()) {
-            Entry::Vacant(entry) => {
-                entry.insert(position);
-                self.by_position.insert(position, event.kept());
+    /// Begins a write, which readers see whole.
+    fn next_order(&mut self) -> u64 {
+        self.order += 1;
+        self.order
+    }
+
+    fn row(&self, id: EventId) -> Option<&Row> {
+        self.by_position.get(self.by_id.get(&id)?)
+    }
+
+    fn insert(&mut self, event: AuditEvent, order: u64) {
+        match self.row(event.id()).map(|row| &row.event) {
+            None => self.put(event.kept(), order),
+            Some(row) if event.is_completion() && row.may_be_completed() => {
+                let completed = event.in_place_of(row);
+                self.put(completed, order);
             }
-            Entry::Occupied(entry) if event.is_completion() => {
-                if let Some(row) = self.by_position.get_mut(entry.get())
-                    && row.may_be_completed()
-                {
-                    *row = event.in_place_of(row);
-                }
-            }
-            Entry::Occupied(_) => {}
+            Some(_) => {}
+        }
+    }
+
+    /// Puts the event in the place of the one with its id, if there is one.
+    fn put(&mut self, event: AuditEvent, order: u64) {
+        let (id, position) = (event.id(), (event.created_at(), event.id()));
+        self.by_id.insert(id, position);
+        if let Some(old) = self.by_position.insert(position, Row { event, order }) {
+            self.by_order.remove(&(old.order, id));
+        }
+        self.by_order.insert((order, id));
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(((_, id), row)) = self.by_position.pop_first() {
+            self.by_id.remove(&id);
+            self.by_order.remove(&(row.order, id));
         }
     }
 }

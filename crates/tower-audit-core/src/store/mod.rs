@@ -37,16 +37,22 @@
 //! A page is cut by position, never by count: rows that arrive while somebody reads neither repeat
 //! nor hide a row ([`Cursor`]).
 
+mod counts;
 mod error;
-mod filter;
 mod memory;
 mod page;
 mod reader;
+mod stream;
+mod tail;
 mod writer;
 
+pub use counts::{
+    Bucket, Buckets, BucketsError, Count, Histogram, Related, Top, TopValue, can_be_grouped,
+};
 pub use error::{BoxError, StoreError};
-pub use filter::Filter;
 pub use memory::MemoryStore;
-pub use page::{Cursor, Page, PageSize, PageSizeError, ParseCursorError};
+pub use page::{Cursor, Page, PageSize, PageSizeError, ParseCursorError, Seek};
 pub use reader::EventReader;
+pub use stream::EventStream;
+pub use tail::{ParseTailPositionError, Tail, TailPosition};
 pub use writer::EventWriter;

@@ -46,29 +46,114 @@ impl Default for PageSize {
 #[error("a page holds 1 to 1000 events, not {0}")]
 pub struct PageSizeError(u16);
 
+/// Where a page begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Seek {
+    /// At the newest event.
+    #[default]
+    Newest,
+    /// At the newest event that is older than this.
+    OlderThan(Cursor),
+    /// At the oldest event that is newer than this.
+    NewerThan(Cursor),
+    /// At the oldest event.
+    Oldest,
+}
+
+impl Seek {
+    /// Returns whether it goes from old to new.
+    #[must_use]
+    pub fn is_forward(self) -> bool {
+        matches!(self, Self::NewerThan(_) | Self::Oldest)
+    }
+
+    /// Returns the position.
+    #[must_use]
+    pub fn cursor(self) -> Option<Cursor> {
+        match self {
+            Self::OlderThan(cursor) | Self::NewerThan(cursor) => Some(cursor),
+            Self::Newest | Self::Oldest => None,
+        }
+    }
+
+    /// Returns where to go on in the same direction after the page that was found, or `None` if it was the
+    /// last one.
+    #[must_use]
+    pub fn after(self, page: &Page) -> Option<Self> {
+        if self.is_forward() {
+            page.newer.map(Self::NewerThan)
+        } else {
+            page.older.map(Self::OlderThan)
+        }
+    }
+
+    /// Returns whether the position lies ahead.
+    #[must_use]
+    pub fn reaches(self, position: Cursor) -> bool {
+        match self {
+            Self::Newest | Self::Oldest => true,
+            Self::OlderThan(cursor) => position < cursor,
+            Self::NewerThan(cursor) => position > cursor,
+        }
+    }
+}
+
 /// Some events, newest first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Page {
     /// The events.
     pub events: Vec<AuditEvent>,
-    /// Where the next page begins, or `None` if this was the last one.
-    pub next: Option<Cursor>,
+    /// The position after which older events are, or `None` if there are none.
+    pub older: Option<Cursor>,
+    /// The position after which newer events are, or `None` if there are none.
+    pub newer: Option<Cursor>,
+    /// Where the store stopped looking because few of many rows passed, or `None` if it did not. The page is
+    /// short then, and [`older`](Self::older) or [`newer`](Self::newer) goes on from here.
+    pub stopped_at: Option<DateTime<Utc>>,
 }
 
 impl Page {
-    /// Returns the page of `events`, which were asked for with one more than `size`: the surplus
-    /// tells that there is a next page.
+    /// Returns the page of `events`, which were asked for from `seek` on and in its order, with one more than
+    /// `size`: the surplus tells that there are more.
     #[must_use]
-    pub fn cut(mut events: Vec<AuditEvent>, size: PageSize) -> Self {
+    pub fn cut(mut events: Vec<AuditEvent>, seek: Seek, size: PageSize) -> Self {
         let has_more = events.len() > usize::from(size.events());
         events.truncate(usize::from(size.events()));
-        let next = if has_more {
-            events.last().map(Cursor::at)
+        let ahead = events.last().filter(|_| has_more).map(Cursor::at);
+        // Behind a position there was something when it was given out.
+        let behind = seek
+            .cursor()
+            .map(|cursor| events.first().map_or(cursor, Cursor::at));
+        if seek.is_forward() {
+            events.reverse();
+        }
+        let (older, newer) = if seek.is_forward() {
+            (behind, ahead)
         } else {
-            None
+            (ahead, behind)
         };
-        Self { events, next }
+        Self {
+            events,
+            older,
+            newer,
+            stopped_at: None,
+        }
+    }
+
+    /// Returns the page of the events that were found, all there are up to a position at which the store
+    /// stopped looking.
+    #[must_use]
+    pub fn stopped(events: Vec<AuditEvent>, seek: Seek, at: Cursor) -> Self {
+        let mut page = Self::cut(events, seek, PageSize::MAX);
+        if seek.is_forward() {
+            page.newer = Some(at);
+        } else {
+            page.older = Some(at);
+        }
+        page.stopped_at = Some(at.created_at());
+        page
     }
 }
 
@@ -97,6 +182,12 @@ impl Cursor {
             created_at: event.created_at(),
             id: event.id(),
         }
+    }
+
+    /// Returns the position of an event with this time and id.
+    #[must_use]
+    pub fn new(created_at: DateTime<Utc>, id: EventId) -> Self {
+        Self { created_at, id }
     }
 
     /// Returns the time of the event at this position.

@@ -18,6 +18,11 @@ const SOURCES: &[Source] = &[
         description: "late ends",
         sql: include_str!("../../migrations/postgres/0002_late_ends.sql"),
     },
+    Source {
+        version: 3,
+        description: "reading",
+        sql: include_str!("../../migrations/postgres/0003_reading.sql"),
+    },
 ];
 
 const FULL_INDEXES: &str = include_str!("../../migrations/postgres/indexes_full.sql");

@@ -18,6 +18,11 @@ const SOURCES: &[Source] = &[
         description: "late ends",
         sql: include_str!("../../migrations/sqlite/0002_late_ends.sql"),
     },
+    Source {
+        version: 3,
+        description: "reading",
+        sql: include_str!("../../migrations/sqlite/0003_reading.sql"),
+    },
 ];
 
 const FULL_INDEXES: &str = include_str!("../../migrations/sqlite/indexes_full.sql");
@@ -51,7 +56,7 @@ impl Migrate for SqliteStore {
     }
 
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrateError> {
-        let books = books(self.table());
+        let books = books(self.name());
         let has_books: bool =
             sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)")
                 .bind(&books)
@@ -74,7 +79,7 @@ impl Migrate for SqliteStore {
 
 /// Runs what is missing, in the transaction of this connection.
 async fn run(store: &SqliteStore, connection: &mut SqliteConnection) -> Result<(), MigrateError> {
-    let table = store.table();
+    let table = store.name();
     let books = format!(r#""{}""#, books(table));
     migrator(SOURCES, "", table, books)
         .run_direct(None, connection, false)

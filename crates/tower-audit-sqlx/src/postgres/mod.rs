@@ -2,7 +2,10 @@
 
 mod append;
 mod error;
+mod json;
 mod read;
+mod snapshot;
+mod source;
 mod store;
 
 pub use store::{PgStore, PgStoreBuilder};

@@ -1,48 +1,40 @@
 //! Reads events back.
 
-use chrono::{DateTime, Utc};
-use sqlx::{Postgres, QueryBuilder};
 use tower_audit_core::{
-    AuditEvent, Cursor, EventId, EventReader, Filter, Page, PageSize, StoreError,
+    AuditEvent, EventId, EventReader, Filter, Page, PageSize, Seek, StoreError,
+    search::Field,
+    store::{Buckets, Count, Histogram, Tail, TailPosition, Top},
 };
 
-use super::{PgStore, error::store_error};
-use crate::{clause, columns};
+use super::PgStore;
+use crate::query;
 
 impl EventReader for PgStore {
     async fn get(&self, id: EventId) -> Result<Option<AuditEvent>, StoreError> {
-        let mut query = QueryBuilder::<Postgres>::new(&self.sql.select);
-        query.push(" WHERE id = ").push_bind(id.as_uuid());
-        let row = query
-            .build()
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(store_error)?;
-        row.as_ref().map(columns::event).transpose()
+        query::get(self, id).await
     }
 
-    async fn page(
+    async fn page(&self, filter: &Filter, seek: Seek, size: PageSize) -> Result<Page, StoreError> {
+        query::page(self, filter, seek, size).await
+    }
+
+    async fn histogram(&self, filter: &Filter, buckets: Buckets) -> Result<Histogram, StoreError> {
+        query::histogram(self, filter, buckets).await
+    }
+
+    async fn top(&self, filter: &Filter, field: Field, size: PageSize) -> Result<Top, StoreError> {
+        query::top(self, filter, field, size).await
+    }
+
+    async fn estimate(&self, filter: &Filter) -> Result<Count, StoreError> {
+        query::estimate(self, filter).await
+    }
+
+    async fn tail(
         &self,
-        filter: &Filter,
-        after: Option<&Cursor>,
+        position: Option<&TailPosition>,
         size: PageSize,
-    ) -> Result<Page, StoreError> {
-        let mut query = QueryBuilder::<Postgres>::new(&self.sql.select);
-        clause::page(&mut query, filter, after, size);
-        let rows = query
-            .build()
-            .fetch_all(&self.pool)
-            .await
-            .map_err(store_error)?;
-        let events = rows.iter().map(columns::event).collect::<Result<_, _>>()?;
-        Ok(Page::cut(events, size))
-    }
-}
-
-impl columns::Dialect for Postgres {
-    type Time = DateTime<Utc>;
-
-    fn time(time: DateTime<Utc>) -> Self::Time {
-        time
+    ) -> Result<Tail, StoreError> {
+        query::tail(self, position, size).await
     }
 }

@@ -2,13 +2,14 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
 };
 
 use sqlx::PgPool;
 
 use crate::{
     columns::WRITTEN,
+    query::Extras,
     table::{DEFAULT_TABLE, Identifier, IdentifierError, Indexes},
 };
 
@@ -35,7 +36,10 @@ pub(super) struct Statements {
     pub(super) insert_new: Arc<str>,
     pub(super) complete: Arc<str>,
     pub(super) reap: Arc<str>,
-    pub(super) select: String,
+    /// The name of the table, quoted.
+    pub(super) name: String,
+    /// Which indexes there are, once somebody asked.
+    pub(super) extras: OnceLock<Extras>,
     pub(super) may_insert: Arc<str>,
     pub(super) may_complete: Arc<str>,
     /// The user was seen to have the privileges to complete pending rows.
@@ -103,13 +107,14 @@ impl Statements {
             )
             .into(),
             reap: REAP.replace("{name}", &name).into(),
-            select: format!("SELECT {SELECTED} FROM {name}"),
             may_insert: format!("SELECT has_table_privilege('{name}', 'INSERT')").into(),
             may_complete: format!(
                 "SELECT has_table_privilege('{name}', 'SELECT') AND has_table_privilege('{name}', 'UPDATE')"
             )
             .into(),
             has_completed: AtomicBool::new(false),
+            extras: OnceLock::new(),
+            name,
             schema,
             table,
             indexes,
@@ -201,10 +206,3 @@ const REAP: &str = "WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_loc
          ORDER BY created_at LIMIT 1000 FOR UPDATE SKIP LOCKED) \
      UPDATE {name} AS was SET outcome = 'unknown', reason = 'never_completed' \
      FROM old WHERE was.id = old.id";
-
-/// In the shape that both dialects read.
-const SELECTED: &str = "id, actor_id, actor_type, action, target_type, target_id, metadata::text AS metadata, \
-     host(ip_address) AS ip_address, user_agent, (extract(epoch FROM created_at) * 1000000)::int8 AS created_at, \
-     outcome, reason, status::int8 AS status, method, route, path, duration_us, request_id, trace_id, tenant_id, \
-     actor_name, auth_method, credential_id, on_behalf_of, host(peer_address) AS peer_address, service, captured::text AS captured, \
-     (extract(epoch FROM recorded_at) * 1000000)::int8 AS recorded_at";

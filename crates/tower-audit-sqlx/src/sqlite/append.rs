@@ -56,15 +56,21 @@ impl SqliteStore {
         // IMMEDIATE takes the write lock at once: a transaction that has to wait for it later fails
         // without regard to the busy timeout.
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for (statement, arguments) in inserts {
-            let insert = sqlx::query_with(AssertSqlSafe(statement), arguments);
-            insert.execute(&mut *tx).await?;
-        }
-        for (statement, arguments) in completions {
-            let complete = sqlx::query_with(AssertSqlSafe(statement), arguments);
-            complete.execute(&mut *tx).await?;
+        let order = self.next_order(&mut tx).await?;
+        for (statement, mut arguments) in inserts.into_iter().chain(completions) {
+            arguments.add(order).map_err(sqlx::Error::Encode)?;
+            let write = sqlx::query_with(AssertSqlSafe(statement), arguments);
+            write.execute(&mut *tx).await?;
         }
         tx.commit().await
+    }
+}
+
+impl SqliteStore {
+    /// Returns the number of the next write. Who asks holds the write lock.
+    async fn next_order(&self, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+        let next = sqlx::query_scalar(AssertSqlSafe(self.sql.next_order.as_str()));
+        next.fetch_one(connection).await
     }
 }
 
@@ -77,7 +83,8 @@ impl RecordIn<SqliteConnection> for SqliteStore {
         // The catalog is not asked whether the table is missing: another connection may have to wait for
         // this very transaction.
         let inserted = async {
-            for (statement, arguments) in self.sql.inserts.of(std::iter::once(&event))? {
+            for (statement, mut arguments) in self.sql.inserts.of(std::iter::once(&event))? {
+                arguments.add(None::<i64>).map_err(sqlx::Error::Encode)?;
                 let insert = sqlx::query_with(AssertSqlSafe(statement), arguments);
                 insert.execute(&mut *connection).await?;
             }
@@ -93,11 +100,21 @@ impl RecordIn<SqliteConnection> for SqliteStore {
 pub(super) struct OverRows([Arc<str>; SIZES.len()]);
 
 impl OverRows {
-    pub(super) fn new(before: &str, after: &str) -> Self {
-        let row = format!("({})", ["?"; COLUMNS].join(", "));
+    pub(super) fn new(before: &str, after: &str, next_order: &str) -> Self {
         Self(SIZES.map(|size| {
-            let rows = vec![row.as_str(); size].join(", ");
-            format!("{before} VALUES {rows} {after}").into()
+            // The number of the write is the same for all, and bound last: it is known last.
+            let order = size * COLUMNS + 1;
+            // A write in somebody else's transaction asks for it itself: before that it may not hold the lock.
+            let order = match size {
+                1 => format!("coalesce(?{order}, ({next_order}))"),
+                _ => format!("?{order}"),
+            };
+            let row = |row: usize| {
+                let columns = (1..=COLUMNS).map(|column| format!("?{}", row * COLUMNS + column));
+                format!("({}, {order})", columns.collect::<Vec<_>>().join(", "))
+            };
+            let rows: Vec<_> = (0..size).map(row).collect();
+            format!("{before} VALUES {} {after}", rows.join(", ")).into()
         }))
     }
 
@@ -111,7 +128,7 @@ impl OverRows {
         for (size, statement) in SIZES.into_iter().zip(&self.0) {
             while let Some((some, rest)) = left.split_at_checked(size) {
                 let mut arguments = SqliteArguments::default();
-                arguments.reserve(size * COLUMNS, 0);
+                arguments.reserve(size * COLUMNS + 1, 0);
                 let bound = some
                     .iter()
                     .try_for_each(|event| bind(&mut arguments, event));

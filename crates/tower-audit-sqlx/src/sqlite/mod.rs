@@ -2,7 +2,9 @@
 
 mod append;
 mod error;
+mod json;
 mod read;
+mod source;
 mod store;
 
 pub use store::{SqliteStore, SqliteStoreBuilder};

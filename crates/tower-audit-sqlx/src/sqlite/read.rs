@@ -1,46 +1,40 @@
 //! Reads events back.
 
-use chrono::{DateTime, Utc};
-use sqlx::{QueryBuilder, Sqlite};
 use tower_audit_core::{
-    AuditEvent, Cursor, EventId, EventReader, Filter, Page, PageSize, StoreError,
+    AuditEvent, EventId, EventReader, Filter, Page, PageSize, Seek, StoreError,
+    search::Field,
+    store::{Buckets, Count, Histogram, Tail, TailPosition, Top},
 };
 
 use super::SqliteStore;
-use crate::{clause, columns};
+use crate::query;
 
 impl EventReader for SqliteStore {
     async fn get(&self, id: EventId) -> Result<Option<AuditEvent>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(&self.sql.select);
-        query.push(" WHERE id = ").push_bind(id.as_uuid());
-        match query.build().fetch_optional(&self.pool).await {
-            Ok(row) => row.as_ref().map(columns::event).transpose(),
-            Err(error) => Err(self.store_error(error).await),
-        }
+        query::get(self, id).await
     }
 
-    async fn page(
+    async fn page(&self, filter: &Filter, seek: Seek, size: PageSize) -> Result<Page, StoreError> {
+        query::page(self, filter, seek, size).await
+    }
+
+    async fn histogram(&self, filter: &Filter, buckets: Buckets) -> Result<Histogram, StoreError> {
+        query::histogram(self, filter, buckets).await
+    }
+
+    async fn top(&self, filter: &Filter, field: Field, size: PageSize) -> Result<Top, StoreError> {
+        query::top(self, filter, field, size).await
+    }
+
+    async fn estimate(&self, filter: &Filter) -> Result<Count, StoreError> {
+        query::estimate(self, filter).await
+    }
+
+    async fn tail(
         &self,
-        filter: &Filter,
-        after: Option<&Cursor>,
+        position: Option<&TailPosition>,
         size: PageSize,
-    ) -> Result<Page, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(&self.sql.select);
-        clause::page(&mut query, filter, after, size);
-        match query.build().fetch_all(&self.pool).await {
-            Ok(rows) => Ok(Page::cut(
-                rows.iter().map(columns::event).collect::<Result<_, _>>()?,
-                size,
-            )),
-            Err(error) => Err(self.store_error(error).await),
-        }
-    }
-}
-
-impl columns::Dialect for Sqlite {
-    type Time = i64;
-
-    fn time(time: DateTime<Utc>) -> Self::Time {
-        time.timestamp_micros()
+    ) -> Result<Tail, StoreError> {
+        query::tail(self, position, size).await
     }
 }

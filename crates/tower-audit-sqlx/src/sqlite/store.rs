@@ -1,6 +1,9 @@
 //! The store and its settings.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use sqlx::SqlitePool;
 use tokio::sync::Mutex;
@@ -13,6 +16,7 @@ use super::{
 use crate::{
     columns::WRITTEN,
     error::store_error,
+    query::Extras,
     table::{DEFAULT_TABLE, Identifier, IdentifierError, Indexes},
 };
 
@@ -37,7 +41,13 @@ pub(super) struct Statements {
     pub(super) reap: String,
     /// Whose turn it is to write.
     pub(super) turn: Mutex<()>,
-    pub(super) select: String,
+    /// The name of the table, quoted.
+    pub(super) name: String,
+    pub(super) next_order: String,
+    /// The columns of an event.
+    pub(super) selected: String,
+    /// Which indexes there are, once somebody asked.
+    pub(super) extras: OnceLock<Extras>,
 }
 
 impl SqliteStore {
@@ -66,7 +76,7 @@ impl SqliteStore {
         &self.pool
     }
 
-    pub(crate) fn table(&self) -> &Identifier {
+    pub(crate) fn name(&self) -> &Identifier {
         &self.sql.table
     }
 
@@ -99,18 +109,24 @@ impl fmt::Debug for SqliteStore {
 impl Statements {
     fn new(table: Identifier, indexes: Indexes) -> Self {
         let name = table.as_str();
+        let next_order = format!(r#"SELECT coalesce(max(write_order), 0) + 1 FROM "{name}""#);
         Self {
             inserts: OverRows::new(
-                &format!(r#"INSERT INTO "{name}" ({WRITTEN})"#),
+                &format!(r#"INSERT INTO "{name}" ({WRITTEN}, write_order)"#),
                 "ON CONFLICT DO NOTHING",
+                &next_order,
             ),
             completions: OverRows::new(
                 &format!(r#"UPDATE "{name}" AS was {COMPLETE} FROM ("#),
                 WHERE_PENDING,
+                &next_order,
             ),
             turn: Mutex::default(),
             reap: REAP.replace("{name}", name),
-            select: format!(r#"SELECT {WRITTEN}, recorded_at FROM "{name}""#),
+            next_order,
+            selected: format!("{WRITTEN}, recorded_at"),
+            extras: OnceLock::new(),
+            name: format!(r#""{name}""#),
             table,
             indexes,
         }
@@ -160,7 +176,7 @@ impl SqliteStoreBuilder {
 const COMPLETE: &str = "SET action = new.column4, target_type = new.column5, target_id = new.column6, \
      metadata = new.column7, outcome = new.column11, reason = new.column12, status = new.column13, \
      route = new.column15, duration_us = new.column17, request_id = new.column18, tenant_id = new.column20, \
-     captured = new.column27, \
+     captured = new.column27, write_order = new.column28, \
      actor_id = iif(was.actor_type = 'anonymous', new.column2, was.actor_id), \
      actor_type = iif(was.actor_type = 'anonymous', new.column3, was.actor_type), \
      actor_name = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column21, was.actor_name), \
@@ -168,6 +184,7 @@ const COMPLETE: &str = "SET action = new.column4, target_type = new.column5, tar
      credential_id = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column23, was.credential_id), \
      on_behalf_of = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column24, was.on_behalf_of)";
 
-const REAP: &str = r#"UPDATE "{name}" SET outcome = 'unknown', reason = 'never_completed'
+const REAP: &str = r#"UPDATE "{name}" SET outcome = 'unknown', reason = 'never_completed',
+        write_order = (SELECT coalesce(max(write_order), 0) + 1 FROM "{name}")
     WHERE outcome = 'pending' AND id IN
         (SELECT id FROM "{name}" WHERE outcome = 'pending' AND created_at < ? ORDER BY created_at LIMIT 1000)"#;

@@ -1,0 +1,205 @@
+//! Conditions.
+
+use chrono::{DateTime, Utc};
+use tower_audit_core::{
+    Cursor, Seek,
+    search::{Field, Filter, Match, Span, Term},
+};
+
+use super::{Arg, Source, Sql};
+
+/// In which rows to look: those in a span of time, on one side of a position, and not beyond another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range {
+    pub(super) created: Span,
+    pub(super) seek: Seek,
+    /// The last row to look at, in the direction of `seek`.
+    pub(super) last: Option<Cursor>,
+}
+
+impl Range {
+    pub(super) fn new(filter: &Filter, seek: Seek) -> Self {
+        Self {
+            created: filter.created(),
+            seek,
+            last: None,
+        }
+    }
+
+    /// Returns the rows up to this one.
+    pub(super) fn up_to(self, last: Cursor) -> Self {
+        Self {
+            last: Some(last),
+            ..self
+        }
+    }
+
+    /// Returns the rows after this one.
+    pub(super) fn beyond(self, last: Cursor) -> Self {
+        let seek = if self.seek.is_forward() {
+            Seek::NewerThan(last)
+        } else {
+            Seek::OlderThan(last)
+        };
+        Self {
+            seek,
+            last: None,
+            ..self
+        }
+    }
+
+    /// Returns ` ORDER BY` with the columns in the direction.
+    pub(super) fn order(self) -> &'static str {
+        if self.seek.is_forward() {
+            " ORDER BY created_at, id"
+        } else {
+            " ORDER BY created_at DESC, id DESC"
+        }
+    }
+
+    /// Returns the order the other way round.
+    pub(super) fn reverse_order(self) -> &'static str {
+        if self.seek.is_forward() {
+            " ORDER BY created_at DESC, id DESC"
+        } else {
+            " ORDER BY created_at, id"
+        }
+    }
+
+    pub(super) fn push(self, sql: &mut Sql) {
+        for (clause, micros) in [
+            (" AND created_at >= ", self.created.from),
+            (" AND created_at < ", self.created.until),
+        ] {
+            if let Some(micros) = micros {
+                sql.push(clause).bind(Arg::Time(micros));
+            }
+        }
+        let (after, last) = if self.seek.is_forward() {
+            (">", "<=")
+        } else {
+            ("<", ">=")
+        };
+        for (operator, cursor) in [(after, self.seek.cursor()), (last, self.last)] {
+            if let Some(cursor) = cursor {
+                sql.push(" AND (created_at, id) ").push(operator).push(" (");
+                sql.bind(Arg::Time(micros(cursor.created_at()))).push(", ");
+                sql.bind(Arg::Id(cursor.id().as_uuid())).push(")");
+            }
+        }
+    }
+}
+
+fn micros(time: DateTime<Utc>) -> i64 {
+    time.timestamp_micros()
+}
+
+/// Appends a term.
+pub(super) fn term<S: Source>(sql: &mut Sql, term: &Term) {
+    sql.push(" AND (");
+    for (n, wanted) in term.any_of().iter().enumerate() {
+        sql.push(if n == 0 { "" } else { " OR " });
+        S::condition(sql, term, wanted);
+    }
+    // Of what is not known, it is not known that it is this: `NOT` would say neither.
+    sql.push(if term.is_negated() {
+        ") IS NOT TRUE"
+    } else {
+        ")"
+    });
+}
+
+/// Appends all terms but those that the range says already.
+pub(super) fn terms<'a, S: Source>(sql: &mut Sql, terms: impl IntoIterator<Item = &'a Term>) {
+    for term in terms {
+        if !is_range(term) {
+            self::term::<S>(sql, term);
+        }
+    }
+}
+
+/// Returns whether the term is part of the range.
+pub(super) fn is_range(term: &Term) -> bool {
+    term.field() == Field::Created && term.span().is_some()
+}
+
+/// Returns the smallest text that is larger than all that begin with the prefix, byte by byte.
+pub(crate) fn end_of(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        let next = match last {
+            // Surrogates are no characters.
+            '\u{D7FF}' => Some('\u{E000}'),
+            _ => u32::from(last).checked_add(1).and_then(char::from_u32),
+        };
+        if let Some(next) = next {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
+/// Appends the condition that a number lies in a span.
+pub(crate) fn within(sql: &mut Sql, column: &str, span: Span, arg: fn(i64) -> Arg) {
+    sql.push("(").push(column).push(" IS NOT NULL");
+    for (operator, number) in [(" >= ", span.from), (" < ", span.until)] {
+        if let Some(number) = number {
+            sql.push(" AND ")
+                .push(column)
+                .push(operator)
+                .bind(arg(number));
+        }
+    }
+    sql.push(")");
+}
+
+/// Returns what spans of a field are bound as.
+pub(crate) fn number_arg(field: Field) -> fn(i64) -> Arg {
+    match field {
+        Field::Created | Field::Recorded => Arg::Time,
+        _ => Arg::Number,
+    }
+}
+
+/// Appends the condition of a field that holds no JSON and is compared alike everywhere.
+pub(crate) fn plain(sql: &mut Sql, field: Field, wanted: &Match) {
+    let column = field.column();
+    match wanted {
+        Match::Known if field == Field::Target => {
+            sql.push("target_id <> ''");
+        }
+        Match::Known => {
+            sql.push(column).push(" IS NOT NULL");
+        }
+        Match::Id(id) => {
+            sql.push("id = ").bind(Arg::Id(id.as_uuid()));
+        }
+        Match::Is(text) => {
+            sql.push(column).push(" = ").bind(Arg::Text(text.clone()));
+        }
+        Match::Within(span) => within(sql, column, *span, number_arg(field)),
+        // Nothing else is asked of such a field.
+        _ => {
+            sql.push("1 = 0");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_larger_than_all_that_begin_with_it() {
+        for (prefix, end) in [
+            ("project.", "project/"),
+            ("a\u{10FFFF}", "b"),
+            ("\u{D7FF}", "\u{E000}"),
+        ] {
+            assert_eq!(end_of(prefix).as_deref(), Some(end));
+            assert!(format!("{prefix}\u{10FFFF}zzz").as_str() < end);
+        }
+        assert_eq!(end_of("\u{10FFFF}"), None);
+    }
+}

@@ -1,0 +1,30 @@
+//! How questions become statements, whatever the database.
+//!
+//! No question may take long because the trail is long, also not the one for a value that hardly any row has
+//! and no index knows. So each is answered in one of three ways ([`plan`]):
+//!
+//! - An index leads to all rows that can pass, and there are few of them: all are looked at.
+//! - An index has the rows that can pass in the order of time, and nothing else is asked: the first ones are taken.
+//! - Otherwise rows are looked at in the order of time, in windows ([`window`]) that grow while little is found, up to
+//!   a number after which the answer says where it stopped.
+//!
+//! A window is cut by position first, and then asked within: what arrives meanwhile lies in it or outside, and is
+//! neither counted twice nor passed over.
+
+mod clause;
+mod counts;
+mod page;
+mod plan;
+mod source;
+mod sql;
+mod tail;
+mod window;
+
+pub(crate) use clause::{end_of, plain};
+pub(crate) use source::{Edge, Extras, Group, Source};
+pub(crate) use sql::{Arg, Sql};
+pub(crate) use {
+    counts::{estimate, histogram, top},
+    page::{get, page},
+    tail::tail,
+};

@@ -1,0 +1,49 @@
+//! A statement in the making: constant text, and what is bound.
+
+use ipnet::IpNet;
+use uuid::Uuid;
+
+/// A statement in the making.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sql {
+    pub(crate) text: String,
+    pub(crate) args: Vec<Arg>,
+    /// It compares addresses as SQLite cannot do by itself.
+    pub(crate) compares_addresses: bool,
+}
+
+/// What is bound.
+#[derive(Clone, Debug)]
+pub(crate) enum Arg {
+    Text(String),
+    Texts(Vec<String>),
+    Number(i64),
+    Real(f64),
+    /// Microseconds since 1970.
+    Time(i64),
+    Id(Uuid),
+    Network(IpNet),
+}
+
+impl Sql {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Appends text, which is never a value.
+    pub(crate) fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Appends the place of a value.
+    pub(crate) fn bind(&mut self, arg: Arg) -> &mut Self {
+        self.args.push(arg);
+        self.text.push('$');
+        self.text.push_str(&self.args.len().to_string());
+        self
+    }
+}

@@ -1,0 +1,29 @@
+//! Windows: so many rows, one after the other.
+
+use tower_audit_core::StoreError;
+
+use super::{Arg, Edge, Source, Sql, clause::Range, plan::Plan};
+
+/// Returns where the window of the next so many rows on this way ends, or `None` if there are not that many.
+pub(super) async fn edge<S: Source>(
+    source: &S,
+    plan: Plan<'_>,
+    range: Range,
+    rows: i64,
+) -> Result<Option<Edge>, StoreError> {
+    let mut sql = Sql::new("SELECT amount, ");
+    sql.push(S::CREATED_US)
+        .push(" AS created_us, id FROM (SELECT created_at, id, count(*) OVER () AS amount FROM (");
+    sql.push("SELECT created_at, id FROM ")
+        .push(source.table())
+        .push(" WHERE 1 = 1");
+    plan.push::<S>(&mut sql);
+    range.push(&mut sql);
+    sql.push(range.order())
+        .push(" LIMIT ")
+        .bind(Arg::Number(rows));
+    sql.push(") AS looked) AS counted")
+        .push(range.reverse_order())
+        .push(" LIMIT 1");
+    Ok(source.edge(sql).await?.filter(|edge| edge.rows >= rows))
+}

@@ -1,0 +1,217 @@
+//! How SQLite writes conditions, and answers statements.
+
+use std::{cmp::Ordering, net::IpAddr};
+
+use serde_json::Value;
+use sqlx::{
+    AssertSqlSafe, Row as _, Sqlite,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+use tower_audit_core::{
+    AuditEvent, StoreError,
+    search::{Field, FieldKind, Match, Term},
+    store::TailPosition,
+};
+
+use super::{SqliteStore, json};
+use crate::{
+    columns,
+    query::{Arg, Edge, Extras, Group, Source, Sql, end_of, plain},
+};
+
+impl Source for SqliteStore {
+    const CREATED_US: &'static str = "created_at";
+
+    fn table(&self) -> &str {
+        &self.sql.name
+    }
+
+    fn columns(&self) -> &str {
+        &self.sql.selected
+    }
+
+    fn condition(sql: &mut Sql, term: &Term, wanted: &Match) {
+        let field = term.field();
+        match (field.kind(), wanted) {
+            (FieldKind::Json, wanted) => json::condition(sql, term, wanted),
+            (_, Match::Prefix(prefix)) => {
+                // Text is compared byte by byte.
+                sql.push("(")
+                    .push(field.column())
+                    .push(" >= ")
+                    .bind(Arg::Text(prefix.clone()));
+                if let Some(end) = end_of(prefix) {
+                    sql.push(" AND ")
+                        .push(field.column())
+                        .push(" < ")
+                        .bind(Arg::Text(end));
+                }
+                sql.push(")");
+            }
+            (_, Match::In(network)) => {
+                let (first, last) = (network.network(), network.broadcast());
+                sql.push(field.column());
+                if first == last {
+                    sql.push(" = ").bind(Arg::Text(first.to_string()));
+                } else {
+                    sql.compares_addresses = true;
+                    sql.push(" COLLATE ").push(COLLATION).push(" BETWEEN ");
+                    sql.bind(Arg::Text(first.to_string())).push(" AND ");
+                    sql.bind(Arg::Text(last.to_string()));
+                }
+            }
+            _ => plain(sql, field, wanted),
+        }
+    }
+
+    fn as_text(sql: &mut Sql, field: Field) {
+        match field.kind() {
+            FieldKind::Number => sql.push("CAST(").push(field.column()).push(" AS text)"),
+            _ => sql.push(field.column()),
+        };
+    }
+
+    async fn extras(&self) -> Result<Extras, StoreError> {
+        if let Some(extras) = self.sql.extras.get() {
+            return Ok(*extras);
+        }
+        let table = self.name().as_str();
+        let mut there = [false; 2];
+        for (there, name) in there.iter_mut().zip(["request_id", "ip_address"]) {
+            let found = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = $1)",
+            );
+            let found = found
+                .bind(format!("idx_{table}_{name}"))
+                .fetch_one(&self.pool)
+                .await;
+            *there = match found {
+                Ok(there) => there,
+                Err(error) => return Err(self.store_error(error).await),
+            };
+        }
+        let [request, address] = there;
+        let extras = Extras {
+            request,
+            address,
+            metadata: false,
+        };
+        Ok(*self.sql.extras.get_or_init(|| extras))
+    }
+
+    async fn events(&self, sql: Sql) -> Result<Vec<AuditEvent>, StoreError> {
+        let rows = self.rows(sql).await?;
+        rows.iter().map(columns::event).collect()
+    }
+
+    async fn edge(&self, sql: Sql) -> Result<Option<Edge>, StoreError> {
+        let rows = self.rows(sql).await?;
+        rows.first().map(columns::edge).transpose()
+    }
+
+    async fn groups(&self, sql: Sql) -> Result<Vec<Group>, StoreError> {
+        let rows = self.rows(sql).await?;
+        rows.iter().map(columns::group).collect()
+    }
+
+    async fn expected(&self, _sql: Sql) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    async fn guess(&self, _sql: Sql, most: i64) -> Result<i64, StoreError> {
+        // There is no such index.
+        Ok(most)
+    }
+
+    async fn unseen(
+        &self,
+        position: Option<&TailPosition>,
+        most: i64,
+    ) -> Result<(TailPosition, Vec<(AuditEvent, u64)>), StoreError> {
+        let mut sql = Sql::new("SELECT (SELECT coalesce(max(write_order), 0) + 1 FROM ");
+        sql.push(self.table())
+            .push(") AS next, rows.* FROM (SELECT 1) AS one LEFT JOIN (SELECT ");
+        sql.push(self.columns())
+            .push(", write_order FROM ")
+            .push(self.table())
+            .push(" WHERE ");
+        match position.map(|position| (position, position.within())) {
+            None => sql.push("false"),
+            Some((_, Some((within, last)))) => {
+                sql.push("write_order = ")
+                    .bind(number(within))
+                    .push(" AND id > ");
+                sql.bind(Arg::Id(last.as_uuid()))
+            }
+            // Each write waits for the one before, so none is open.
+            Some((position, None)) => sql.push("write_order >= ").bind(number(position.next())),
+        };
+        sql.push(" ORDER BY write_order, id LIMIT ")
+            .bind(Arg::Number(most))
+            .push(") AS rows ON true");
+        let rows = self.rows(sql).await?;
+        let next: i64 = match rows.first().map(|row| row.try_get("next")) {
+            Some(Ok(next)) => next,
+            Some(Err(error)) => return Err(self.store_error(error).await),
+            None => 0,
+        };
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let number: Option<i64> = row.try_get("write_order").unwrap_or_default();
+            if let Some(number) = number.and_then(|number| u64::try_from(number).ok()) {
+                found.push((columns::event(row)?, number));
+            }
+        }
+        Ok((
+            TailPosition::new(u64::try_from(next).unwrap_or(0), []),
+            found,
+        ))
+    }
+}
+
+impl SqliteStore {
+    async fn rows(&self, sql: Sql) -> Result<Vec<SqliteRow>, StoreError> {
+        let rows = async {
+            let mut connection = self.pool.acquire().await?;
+            if sql.compares_addresses {
+                let mut handle = connection.lock_handle().await?;
+                handle.create_collation(COLLATION, compare)?;
+            }
+            bound(sql.text, sql.args).fetch_all(&mut *connection).await
+        };
+        match rows.await {
+            Ok(rows) => Ok(rows),
+            Err(error) => Err(self.store_error(error).await),
+        }
+    }
+}
+
+/// Compares addresses by their value, and what is none after all of them.
+fn compare(one: &str, two: &str) -> Ordering {
+    let parse = |text: &str| text.parse::<IpAddr>().ok();
+    match (parse(one), parse(two)) {
+        (Some(one), Some(two)) => one.cmp(&two),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => one.cmp(two),
+    }
+}
+
+fn number(number: u64) -> Arg {
+    Arg::Number(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn bound(text: String, args: Vec<Arg>) -> Query<'static, Sqlite, SqliteArguments> {
+    let query = sqlx::query(AssertSqlSafe(text)).persistent(false);
+    args.into_iter().fold(query, |query, arg| match arg {
+        Arg::Text(text) => query.bind(text),
+        Arg::Texts(texts) => query.bind(Value::from(texts).to_string()),
+        Arg::Number(number) | Arg::Time(number) => query.bind(number),
+        Arg::Real(number) => query.bind(number),
+        Arg::Id(id) => query.bind(id),
+        Arg::Network(network) => query.bind(network.to_string()),
+    })
+}
+
+const COLLATION: &str = "tower_audit_address";
