@@ -16,6 +16,12 @@ pub(crate) fn run_all(scope: Option<&str>) -> anyhow::Result<()> {
     run(bench().arg("all").args(scope))
 }
 
+/// Measures pages of a long trail.
+pub(crate) fn pages(scope: Option<&str>) -> anyhow::Result<()> {
+    build()?;
+    run(bench().arg("pages").args(scope))
+}
+
 /// Makes sure that a request takes no more instructions than it did.
 pub(crate) fn instructions() -> anyhow::Result<()> {
     debian::ensure("valgrind", "valgrind")?;

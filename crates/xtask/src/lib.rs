@@ -4,3 +4,4 @@
 pub mod command;
 pub mod debian;
 pub mod postgres;
+pub mod rows;

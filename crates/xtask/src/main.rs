@@ -29,6 +29,8 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
         ["test"] => test::run_all(),
         ["bench"] => bench::run_all(None),
         ["bench", "--quick"] => bench::run_all(Some("--quick")),
+        ["pages"] => bench::pages(None),
+        ["pages", "--quick"] => bench::pages(Some("--quick")),
         ["postgres"] => postgres::serve(),
         ["chaos"] => chaos::run_for("1"),
         ["chaos", minutes] => chaos::run_for(minutes),
@@ -53,6 +55,9 @@ Usage: cargo xtask <command>
              what one would pick instead; print one table, and write target/bench/summary.json.
              Takes wrk and valgrind, installed first where possible. --quick does fewer rounds,
              in less than five minutes.
+  pages [--quick]
+             Make a trail of ten million rows in Postgres and of one million in SQLite, and measure
+             how long the pages of each kind of search take. --quick makes a twentieth of it.
   postgres   Start such a throw-away cluster, print its URL, and stop it on Enter.
   chaos [minutes]
              Kill services, databases and connections under load, again and again (1 minute),

@@ -7,6 +7,7 @@ mod events;
 mod http;
 mod load;
 mod measure;
+mod reading;
 mod request;
 mod stores;
 mod summary;
@@ -33,6 +34,10 @@ fn main() -> anyhow::Result<()> {
         ["stores"] => stores(&mut Summary::default(), &QUICK).map(|_| ()),
         ["http"] => http(&mut Summary::default(), &QUICK),
         ["load"] => load(&mut Summary::default(), &QUICK),
+        ["pages"] => pages(10_000_000, 1_000_000, 200),
+        ["pages", "--quick"] => pages(500_000, 100_000, 40),
+        ["rows", url, rows] => fill(url, rows.parse()?),
+        ["plan", url, search] => plan(url, search),
         // What the above start.
         ["repeat", name, requests] => request::repeat(variant(name)?, requests.parse()?),
         ["fill"] => load::fill(),
@@ -40,6 +45,32 @@ fn main() -> anyhow::Result<()> {
         ["serve", name, url, spool] => http::serve(variant(name)?, Some((url, spool))),
         _ => bail!("usage: cargo xtask bench [--quick]"),
     }
+}
+
+fn pages(postgres: u64, sqlite: u64, repeats: usize) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(reading::run(postgres, sqlite, repeats))
+}
+
+/// Makes a trail in a database that is there.
+fn fill(url: &str, rows: u64) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let pool = sqlx::PgPool::connect(url).await?;
+        reading::fill_postgres(&pool, rows).await
+    })
+}
+
+/// Prints what a search asks of that database, and how it answers.
+fn plan(url: &str, search: &str) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let store = tower_audit::PgStore::new(sqlx::PgPool::connect(url).await?);
+        for plan in reading::plans(&store, search).await? {
+            println!("{plan}\n");
+        }
+        Ok(())
+    })
 }
 
 /// How much is measured.

@@ -4,6 +4,7 @@ mod append;
 mod error;
 mod json;
 mod read;
+mod reading;
 mod snapshot;
 mod source;
 mod store;

@@ -3,7 +3,7 @@
 use sqlx::{Row as _, postgres::PgRow};
 use tower_audit_core::{AuditEvent, StoreError, store::TailPosition};
 
-use super::{PgStore, source::SELECTED};
+use super::{reading::Reading, source::SELECTED};
 use crate::{
     columns,
     query::{Arg, Source as _, Sql},
@@ -13,7 +13,7 @@ use crate::{
 ///
 /// One statement returns the snapshot and the rows, so that they are of one moment.
 pub(super) async fn unseen(
-    store: &PgStore,
+    reading: &Reading<'_>,
     position: Option<&TailPosition>,
     most: i64,
 ) -> Result<(TailPosition, Vec<(AuditEvent, u64)>), StoreError> {
@@ -22,7 +22,7 @@ pub(super) async fn unseen(
     );
     sql.push(SELECTED)
         .push(", write_order::text::int8 AS write_order FROM ")
-        .push(store.table());
+        .push(reading.table());
     sql.push(" AS t WHERE ");
     match position {
         None => {
@@ -34,7 +34,7 @@ pub(super) async fn unseen(
     sql.push(" ORDER BY t.write_order, t.id LIMIT ")
         .bind(Arg::Number(most))
         .push(") AS rows ON true");
-    let rows = store.rows(sql).await?;
+    let rows = reading.rows(sql).await?;
     let now = match rows.first() {
         Some(row) => snapshot(&text(row, "snapshot")?)?,
         None => return Err(unreadable("there is no snapshot")),

@@ -1,29 +1,28 @@
 //! How Postgres writes conditions, and answers statements.
 
-use chrono::DateTime;
 use serde_json::Value;
-use sqlx::{
-    AssertSqlSafe, Postgres, Row as _,
-    postgres::{PgArguments, PgRow},
-    query::Query,
-};
+use sqlx::Row as _;
 use tower_audit_core::{
     AuditEvent, StoreError,
     search::{Field, FieldKind, Match, Term},
     store::TailPosition,
 };
 
-use super::{PgStore, error::store_error, json, snapshot};
+use super::{error::store_error, json, reading::Reading, snapshot};
 use crate::{
     columns,
-    query::{Arg, Edge, Extras, Group, Source, Sql, end_of, plain},
+    query::{Arg, Edge, Extras, Group, Plans, Source, Sql, end_of, plain},
 };
 
-impl Source for PgStore {
+impl Source for Reading<'_> {
     const CREATED_US: &'static str = "(extract(epoch FROM created_at) * 1000000)::int8";
 
+    // It knows how many rows lie in a window.
+    const UNINDEXED: &'static str = "";
+    const WINDOWS: [i64; 3] = [500, 1_500, 4_000];
+
     fn table(&self) -> &str {
-        &self.sql.name
+        &self.store.sql.name
     }
 
     fn columns(&self) -> &str {
@@ -43,16 +42,44 @@ impl Source for PgStore {
                 sql.push(")");
             }
             (_, Match::Prefix(prefix)) => {
-                sql.push("starts_with(").push(field.column()).push(", ");
+                sql.push("starts_with(").column(field.column()).push(", ");
                 sql.bind(Arg::Text(prefix.clone())).push(")");
             }
             (_, Match::In(network)) => {
-                sql.push(field.column())
+                sql.column(field.column())
                     .push(" <<= ")
                     .bind(Arg::Network(*network));
             }
             _ => plain(sql, field, wanted),
         }
+    }
+
+    fn stream(sql: &mut Sql, field: Field, exact: &str) {
+        // Of a value that is frequent, Postgres takes rows in the order of time for as long as it finds none, which may be
+        // all of them. So the index is the only one that fits: what must be equal is not said to be so, but to lie
+        // between, and is a part of the order.
+        let (least, most) = match field {
+            Field::Action => (" ~>=~ ", " ~<=~ "),
+            _ => (" >= ", " <= "),
+        };
+        for operator in [least, most] {
+            sql.push(" AND t.").push(field.column()).push(operator);
+            sql.bind(Arg::Text(exact.to_owned()));
+        }
+        if field == Field::Outcome {
+            sql.push(" AND t.outcome <> 'success'");
+        }
+    }
+
+    fn stream_order(sql: &mut Sql, field: Field, is_forward: bool) {
+        sql.push("t.")
+            .push(field.column())
+            .push(match (field, is_forward) {
+                (Field::Action, false) => " USING ~<~, ",
+                (Field::Action, true) => " USING ~>~, ",
+                (_, false) => ", ",
+                (_, true) => " DESC, ",
+            });
     }
 
     fn as_text(sql: &mut Sql, field: Field) {
@@ -65,26 +92,35 @@ impl Source for PgStore {
     }
 
     async fn extras(&self) -> Result<Extras, StoreError> {
-        if let Some(extras) = self.sql.extras.get() {
+        if let Some(extras) = self.store.sql.extras.get() {
             return Ok(*extras);
         }
-        let (schema, table) = self.name();
-        let mut there = [false; 3];
-        for (there, name) in there
-            .iter_mut()
-            .zip(["request_id", "ip_address", "metadata"])
+        let (schema, table) = self.store.name();
+        let index = |name| format!(r#""{}"."idx_{}_{name}""#, schema.as_str(), table.as_str());
+        let mut sql = Sql::new("SELECT ");
+        for (n, name) in ["request_id", "ip_address", "metadata"]
+            .into_iter()
+            .enumerate()
         {
-            let index = format!(r#""{}"."idx_{}_{name}""#, schema.as_str(), table.as_str());
-            let found = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(index);
-            *there = found.fetch_one(&self.pool).await.map_err(store_error)?;
+            sql.push(if n == 0 {
+                "to_regclass("
+            } else {
+                ", to_regclass("
+            });
+            sql.bind(Arg::Text(index(name))).push(") IS NOT NULL");
         }
-        let [request, address, metadata] = there;
-        let extras = Extras {
-            request,
-            address,
-            metadata,
+        let rows = self.rows(sql).await?;
+        let is_there = |n: usize| {
+            rows.first()
+                .and_then(|row| row.try_get(n).ok())
+                .unwrap_or(false)
         };
-        Ok(*self.sql.extras.get_or_init(|| extras))
+        let extras = Extras {
+            request: is_there(0),
+            address: is_there(1),
+            metadata: is_there(2),
+        };
+        Ok(*self.store.sql.extras.get_or_init(|| extras))
     }
 
     async fn events(&self, sql: Sql) -> Result<Vec<AuditEvent>, StoreError> {
@@ -117,18 +153,16 @@ impl Source for PgStore {
     }
 
     async fn guess(&self, sql: Sql, most: i64) -> Result<i64, StoreError> {
-        let mut tx = self.pool.begin().await.map_err(store_error)?;
         // A GIN index finds all rows before the first. This lets it leave out some where there are many.
-        sqlx::query("SELECT set_config('gin_fuzzy_search_limit', $1, true)")
-            .bind(most.to_string())
-            .execute(&mut *tx)
-            .await
-            .map_err(store_error)?;
-        let count = format!("SELECT count(*) FROM ({} LIMIT {most}) AS few", sql.text);
-        let count = bound(count, sql.args).fetch_one(&mut *tx).await;
-        let count = count.and_then(|row| row.try_get(0)).map_err(store_error);
-        tx.rollback().await.map_err(store_error)?;
-        count
+        self.leave_out_beyond(most).await?;
+        let count = Sql {
+            text: format!("SELECT count(*) FROM ({} LIMIT {most}) AS few", sql.text),
+            ..sql
+        };
+        let rows = self.rows(count).await?;
+        self.leave_out_beyond(0).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.try_get(0));
+        count.map_err(store_error)
     }
 
     async fn unseen(
@@ -140,28 +174,16 @@ impl Source for PgStore {
     }
 }
 
-impl PgStore {
-    pub(super) async fn rows(&self, sql: Sql) -> Result<Vec<PgRow>, StoreError> {
-        bound(sql.text, sql.args)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(store_error)
+impl Plans for Reading<'_> {
+    async fn plan(&self, sql: Sql) -> Result<String, StoreError> {
+        let explain = Sql {
+            text: format!("EXPLAIN {}", sql.text),
+            ..sql
+        };
+        let rows = self.rows(explain).await?;
+        let lines = rows.iter().filter_map(|row| row.try_get(0).ok());
+        Ok(lines.collect::<Vec<String>>().join("\n"))
     }
-}
-
-/// Returns the statement with its values. It is planned for these values: of one that is prepared Postgres forgets
-/// them after a while, and plans for the average.
-pub(super) fn bound(text: String, args: Vec<Arg>) -> Query<'static, Postgres, PgArguments> {
-    let query = sqlx::query(AssertSqlSafe(text)).persistent(false);
-    args.into_iter().fold(query, |query, arg| match arg {
-        Arg::Text(text) => query.bind(text),
-        Arg::Texts(texts) => query.bind(texts),
-        Arg::Number(number) => query.bind(number),
-        Arg::Real(number) => query.bind(number),
-        Arg::Time(micros) => query.bind(DateTime::from_timestamp_micros(micros)),
-        Arg::Id(id) => query.bind(id),
-        Arg::Network(network) => query.bind(network),
-    })
 }
 
 /// In the shape that both dialects read.

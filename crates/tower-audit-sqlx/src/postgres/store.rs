@@ -3,10 +3,12 @@
 use std::{
     fmt,
     sync::{Arc, OnceLock, atomic::AtomicBool},
+    time::Duration,
 };
 
 use sqlx::PgPool;
 
+use super::reading::BEGIN;
 use crate::{
     columns::WRITTEN,
     query::Extras,
@@ -38,6 +40,8 @@ pub(super) struct Statements {
     pub(super) reap: Arc<str>,
     /// The name of the table, quoted.
     pub(super) name: String,
+    /// How a question begins.
+    pub(super) begin: String,
     /// Which indexes there are, once somebody asked.
     pub(super) extras: OnceLock<Extras>,
     pub(super) may_insert: Arc<str>,
@@ -56,7 +60,12 @@ impl PgStore {
         );
         Self {
             pool,
-            sql: Arc::new(Statements::new(schema, table, Indexes::default())),
+            sql: Arc::new(Statements::new(
+                schema,
+                table,
+                Indexes::default(),
+                QUERY_TIMEOUT,
+            )),
         }
     }
 
@@ -68,6 +77,7 @@ impl PgStore {
             schema,
             table,
             indexes: Indexes::default(),
+            query_timeout: QUERY_TIMEOUT,
         }
     }
 
@@ -97,7 +107,12 @@ impl fmt::Debug for PgStore {
 }
 
 impl Statements {
-    fn new(schema: Identifier, table: Identifier, indexes: Indexes) -> Self {
+    fn new(
+        schema: Identifier,
+        table: Identifier,
+        indexes: Indexes,
+        query_timeout: Duration,
+    ) -> Self {
         let name = format!(r#""{}"."{}""#, schema.as_str(), table.as_str());
         Self {
             insert: format!("INSERT INTO {name} ({WRITTEN}) {ROWS} ON CONFLICT DO NOTHING").into(),
@@ -113,6 +128,7 @@ impl Statements {
             )
             .into(),
             has_completed: AtomicBool::new(false),
+            begin: BEGIN.replace("{timeout}", &query_timeout.as_millis().to_string()),
             extras: OnceLock::new(),
             name,
             schema,
@@ -130,6 +146,7 @@ pub struct PgStoreBuilder {
     schema: String,
     table: String,
     indexes: Indexes,
+    query_timeout: Duration,
 }
 
 impl PgStoreBuilder {
@@ -152,6 +169,15 @@ impl PgStoreBuilder {
         self
     }
 
+    /// Sets how long a statement that reads may take, in whole milliseconds from 1 ms to a day: what lies outside is
+    /// taken for the nearest. Defaults to 10 seconds. Who asks then gets [`StoreError::Unavailable`].
+    ///
+    /// [`StoreError::Unavailable`]: tower_audit_core::StoreError::Unavailable
+    pub fn query_timeout(mut self, timeout: Duration) -> Self {
+        self.query_timeout = timeout.clamp(Duration::from_millis(1), Duration::from_hours(24));
+        self
+    }
+
     /// Returns the store. Does not connect.
     ///
     /// # Errors
@@ -162,10 +188,17 @@ impl PgStoreBuilder {
         let table = Identifier::parse("table", &self.table)?;
         Ok(PgStore {
             pool: self.pool,
-            sql: Arc::new(Statements::new(schema, table, self.indexes)),
+            sql: Arc::new(Statements::new(
+                schema,
+                table,
+                self.indexes,
+                self.query_timeout,
+            )),
         })
     }
 }
+
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const DEFAULT_SCHEMA: &str = "control_plane";
 

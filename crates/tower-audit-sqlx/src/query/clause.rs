@@ -1,6 +1,5 @@
 //! Conditions.
 
-use chrono::{DateTime, Utc};
 use tower_audit_core::{
     Cursor, Seek,
     search::{Field, Filter, Match, Span, Term},
@@ -48,50 +47,69 @@ impl Range {
         }
     }
 
-    /// Returns ` ORDER BY` with the columns in the direction.
-    pub(super) fn order(self) -> &'static str {
-        if self.seek.is_forward() {
-            " ORDER BY created_at, id"
+    /// Appends the order in which rows are looked at. The columns are those of the table, `t`: what is selected may have
+    /// the same names and other types.
+    pub(super) fn push_order(self, sql: &mut Sql) {
+        sql.push(if self.seek.is_forward() {
+            "t.created_at, t.id"
         } else {
-            " ORDER BY created_at DESC, id DESC"
-        }
+            "t.created_at DESC, t.id DESC"
+        });
     }
 
-    /// Returns the order the other way round.
-    pub(super) fn reverse_order(self) -> &'static str {
-        if self.seek.is_forward() {
-            " ORDER BY created_at DESC, id DESC"
+    /// Returns the same rows, the other way round.
+    pub(super) fn reversed(self) -> Self {
+        let seek = if self.seek.is_forward() {
+            Seek::Newest
         } else {
-            " ORDER BY created_at, id"
-        }
+            Seek::Oldest
+        };
+        Self { seek, ..self }
     }
 
-    pub(super) fn push(self, sql: &mut Sql) {
+    /// Appends the conditions on the time alone, which an index without the id knows too.
+    pub(super) fn push_time(self, sql: &mut Sql) {
         for (clause, micros) in [
-            (" AND created_at >= ", self.created.from),
-            (" AND created_at < ", self.created.until),
+            (" AND t.created_at >= ", self.created.from),
+            (" AND t.created_at < ", self.created.until),
         ] {
             if let Some(micros) = micros {
                 sql.push(clause).bind(Arg::Time(micros));
             }
         }
+        for (operator, cursor) in self.ends() {
+            sql.push(" AND t.created_at ")
+                .push(&operator[..1])
+                .push("= ");
+            sql.bind(Arg::Time(cursor.created_at().timestamp_micros()));
+        }
+    }
+
+    /// Appends all conditions. The time is said twice: of two columns at once no planner knows how many rows lie
+    /// between.
+    pub(super) fn push(self, sql: &mut Sql) {
+        self.push_time(sql);
+        for (operator, cursor) in self.ends() {
+            sql.push(" AND (t.created_at, t.id) ")
+                .push(operator)
+                .push(" (");
+            sql.bind(Arg::Time(cursor.created_at().timestamp_micros()))
+                .push(", ");
+            sql.bind(Arg::Id(cursor.id().as_uuid())).push(")");
+        }
+    }
+
+    /// Returns the positions between which to look, each with how a row compares with it.
+    fn ends(self) -> impl Iterator<Item = (&'static str, Cursor)> {
         let (after, last) = if self.seek.is_forward() {
             (">", "<=")
         } else {
             ("<", ">=")
         };
-        for (operator, cursor) in [(after, self.seek.cursor()), (last, self.last)] {
-            if let Some(cursor) = cursor {
-                sql.push(" AND (created_at, id) ").push(operator).push(" (");
-                sql.bind(Arg::Time(micros(cursor.created_at()))).push(", ");
-                sql.bind(Arg::Id(cursor.id().as_uuid())).push(")");
-            }
-        }
+        [(after, self.seek.cursor()), (last, self.last)]
+            .into_iter()
+            .filter_map(|(operator, cursor)| Some((operator, cursor?)))
     }
-}
-
-fn micros(time: DateTime<Utc>) -> i64 {
-    time.timestamp_micros()
 }
 
 /// Appends a term.
@@ -109,13 +127,15 @@ pub(super) fn term<S: Source>(sql: &mut Sql, term: &Term) {
     });
 }
 
-/// Appends all terms but those that the range says already.
+/// Appends all terms but those that the range says already: what the way to the rows does not answer.
 pub(super) fn terms<'a, S: Source>(sql: &mut Sql, terms: impl IntoIterator<Item = &'a Term>) {
+    sql.before_column = S::UNINDEXED;
     for term in terms {
         if !is_range(term) {
             self::term::<S>(sql, term);
         }
     }
+    sql.before_column = "";
 }
 
 /// Returns whether the term is part of the range.
@@ -142,11 +162,11 @@ pub(crate) fn end_of(prefix: &str) -> Option<String> {
 
 /// Appends the condition that a number lies in a span.
 pub(crate) fn within(sql: &mut Sql, column: &str, span: Span, arg: fn(i64) -> Arg) {
-    sql.push("(").push(column).push(" IS NOT NULL");
+    sql.push("(").column(column).push(" IS NOT NULL");
     for (operator, number) in [(" >= ", span.from), (" < ", span.until)] {
         if let Some(number) = number {
             sql.push(" AND ")
-                .push(column)
+                .column(column)
                 .push(operator)
                 .bind(arg(number));
         }
@@ -167,16 +187,16 @@ pub(crate) fn plain(sql: &mut Sql, field: Field, wanted: &Match) {
     let column = field.column();
     match wanted {
         Match::Known if field == Field::Target => {
-            sql.push("target_id <> ''");
+            sql.column(column).push(" <> ''");
         }
         Match::Known => {
-            sql.push(column).push(" IS NOT NULL");
+            sql.column(column).push(" IS NOT NULL");
         }
         Match::Id(id) => {
-            sql.push("id = ").bind(Arg::Id(id.as_uuid()));
+            sql.column("id").push(" = ").bind(Arg::Id(id.as_uuid()));
         }
         Match::Is(text) => {
-            sql.push(column).push(" = ").bind(Arg::Text(text.clone()));
+            sql.column(column).push(" = ").bind(Arg::Text(text.clone()));
         }
         Match::Within(span) => within(sql, column, *span, number_arg(field)),
         // Nothing else is asked of such a field.

@@ -76,7 +76,7 @@ pub(crate) async fn estimate<S: Source>(source: &S, filter: &Filter) -> Result<C
     let counted = Counted::choose(source, filter, Range::new(filter, Seek::Newest)).await?;
     if counted.from.is_some() {
         let mut sql = Sql::new("SELECT id FROM ");
-        sql.push(source.table()).push(" WHERE 1 = 1");
+        sql.push(source.table()).push(" AS t WHERE 1 = 1");
         Range::new(filter, Seek::Newest).push(&mut sql);
         clause::terms::<S>(&mut sql, filter.terms());
         if let Some(expected) = source.expected(sql).await? {
@@ -112,10 +112,15 @@ impl<'a> Counted<'a> {
         filter: &'a Filter,
         range: Range,
     ) -> Result<Self, StoreError> {
-        let plan = Plan::choose(source, filter, range).await?;
+        let mut plan = Plan::choose(source, filter, range).await?;
+        if let Plan::Stream(..) | Plan::Time = plan
+            && let Some(few) = Plan::gather(source, filter, range).await?
+        {
+            plan = few;
+        }
         let edge = match plan {
             Plan::Few(_) => None,
-            Plan::Stream(_) | Plan::Time => window::edge(source, plan, range, MOST).await?,
+            Plan::Stream(..) | Plan::Time => window::edge(source, plan, range, MOST).await?,
         };
         Ok(Self {
             plan,
@@ -126,7 +131,7 @@ impl<'a> Counted<'a> {
 
     /// Appends the table and the conditions.
     fn push<S: Source>(&self, source: &S, filter: &Filter, sql: &mut Sql) {
-        sql.push(source.table()).push(" WHERE 1 = 1");
+        sql.push(source.table()).push(" AS t WHERE 1 = 1");
         self.plan.push::<S>(sql);
         self.range.push(sql);
         clause::terms::<S>(sql, self.plan.rest(filter));

@@ -13,6 +13,7 @@
 
 mod clause;
 mod counts;
+mod explained;
 mod page;
 mod plan;
 mod source;
@@ -21,6 +22,7 @@ mod tail;
 mod window;
 
 pub(crate) use clause::{end_of, plain};
+pub(crate) use explained::{Explained, Plans};
 pub(crate) use source::{Edge, Extras, Group, Source};
 pub(crate) use sql::{Arg, Sql};
 pub(crate) use {

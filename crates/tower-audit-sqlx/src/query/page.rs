@@ -1,6 +1,6 @@
 //! One event, and pages of them.
 
-use tower_audit_core::{AuditEvent, EventId, Filter, Page, PageSize, Seek, StoreError};
+use tower_audit_core::{AuditEvent, Cursor, EventId, Filter, Page, PageSize, Seek, StoreError};
 
 use super::{
     Arg, Source, Sql,
@@ -30,30 +30,78 @@ pub(crate) async fn page<S: Source>(
     size: PageSize,
 ) -> Result<Page, StoreError> {
     let one_more = usize::from(size.events()) + 1;
-    let mut range = Range::new(filter, seek);
+    let range = Range::new(filter, seek);
+    let streams = Plan::streams(filter);
+    if !streams.is_empty() {
+        let found = merged(source, filter, streams, range, one_more).await?;
+        return Ok(Page::cut(found, seek, size));
+    }
     let plan = Plan::choose(source, filter, range).await?;
     let is_direct = match plan {
         Plan::Few(_) => true,
-        Plan::Stream(_) | Plan::Time => plan.rest(filter).next().is_none(),
+        Plan::Stream(..) | Plan::Time => plan.rest(filter).next().is_none(),
     };
     if is_direct {
         let found = rows(source, filter, plan, range, one_more).await?;
         return Ok(Page::cut(found, seek, size));
     }
+    let (found, stopped_at) = through_windows(source, filter, plan, range, one_more).await?;
+    let Some(at) = stopped_at else {
+        return Ok(Page::cut(found, seek, size));
+    };
+    match Plan::gather(source, filter, range).await? {
+        Some(plan) => {
+            let found = rows(source, filter, plan, range, one_more).await?;
+            Ok(Page::cut(found, seek, size))
+        }
+        None => Ok(Page::stopped(found, seek, at)),
+    }
+}
+
+/// Returns the first rows of several ways, which have no row in common.
+async fn merged<S: Source>(
+    source: &S,
+    filter: &Filter,
+    streams: Vec<Plan<'_>>,
+    range: Range,
+    most: usize,
+) -> Result<Vec<AuditEvent>, StoreError> {
     let mut found = Vec::new();
-    for size_of_window in WINDOWS {
-        let edge = window::edge(source, plan, range, size_of_window).await?;
+    for stream in streams {
+        found.extend(rows(source, filter, stream, range, most).await?);
+    }
+    found.sort_by_key(Cursor::at);
+    if !range.seek.is_forward() {
+        found.reverse();
+    }
+    found.truncate(most);
+    Ok(found)
+}
+
+/// Returns the first rows that pass, and the last that was looked at if there are too many that do not.
+async fn through_windows<S: Source>(
+    source: &S,
+    filter: &Filter,
+    plan: Plan<'_>,
+    mut range: Range,
+    most: usize,
+) -> Result<(Vec<AuditEvent>, Option<Cursor>), StoreError> {
+    let mut found = Vec::new();
+    let windows = match plan {
+        // Its rows lie apart, and each is looked up twice.
+        Plan::Stream(..) => &S::WINDOWS[..2],
+        _ => &S::WINDOWS[..],
+    };
+    for size in windows.iter().copied() {
+        let edge = window::edge(source, plan, range, size).await?;
         let within = edge.map_or(range, |edge| range.up_to(edge.last));
-        found.extend(rows(source, filter, plan, within, one_more - found.len()).await?);
+        found.extend(rows(source, filter, plan, within, most - found.len()).await?);
         match edge {
-            Some(edge) if found.len() < one_more => range = range.beyond(edge.last),
-            _ => return Ok(Page::cut(found, seek, size)),
+            Some(edge) if found.len() < most => range = range.beyond(edge.last),
+            _ => return Ok((found, None)),
         }
     }
-    match range.seek.cursor() {
-        Some(at) => Ok(Page::stopped(found, seek, at)),
-        None => Ok(Page::cut(found, seek, size)),
-    }
+    Ok((found, range.seek.cursor()))
 }
 
 /// Returns the first rows that pass.
@@ -69,26 +117,24 @@ async fn rows<S: Source>(
         // All of them first: who has to return the first ones in order is tempted to go through all rows in order.
         sql.push("WITH few AS MATERIALIZED (SELECT * FROM ")
             .push(source.table())
-            .push(" WHERE 1 = 1");
+            .push(" AS t WHERE 1 = 1");
         plan.push::<S>(&mut sql);
         range.push(&mut sql);
         sql.push(") SELECT ")
             .push(source.columns())
-            .push(" FROM few WHERE 1 = 1");
+            .push(" FROM few AS t WHERE 1 = 1");
     } else {
         sql.push("SELECT ")
             .push(source.columns())
             .push(" FROM ")
             .push(source.table())
-            .push(" WHERE 1 = 1");
+            .push(" AS t WHERE 1 = 1");
         plan.push::<S>(&mut sql);
         range.push(&mut sql);
     }
     clause::terms::<S>(&mut sql, plan.rest(filter));
-    sql.push(range.order()).push(" LIMIT ");
+    plan.push_order::<S>(&mut sql, range);
+    sql.push(" LIMIT ");
     sql.bind(Arg::Number(i64::try_from(most).unwrap_or(i64::MAX)));
     source.events(sql).await
 }
-
-/// How many rows are looked at for a page of which few pass, a window after the other.
-const WINDOWS: [i64; 4] = [500, 2_000, 5_000, 12_500];

@@ -1,7 +1,7 @@
 //! Which way leads to the rows.
 
 use tower_audit_core::{
-    Filter, StoreError,
+    Filter, Outcome, StoreError,
     search::{Field, Match, Term},
 };
 
@@ -15,8 +15,8 @@ use super::{
 pub(super) enum Plan<'a> {
     /// An index knows all of them, and they are few.
     Few(&'a Term),
-    /// An index has them in the order of time.
-    Stream(&'a Term),
+    /// An index has them in the order of time: those of this value of the term.
+    Stream(&'a Term, &'a str),
     /// All rows, in the order of time.
     Time,
 }
@@ -55,28 +55,62 @@ impl<'a> Plan<'a> {
             }
         }
         helped.sort_by_key(|(_, term)| rank(term.field()));
-        let is_all = filter
-            .terms()
-            .iter()
-            .filter(|term| !clause::is_range(term))
-            .count()
-            == 1;
-        if let ([(Help::Stream, term)], true) = (&helped[..], is_all) {
-            return Ok(Self::Stream(term));
+        if let [(Help::Stream, term)] = &helped[..]
+            && let Some(exact) = term.exact().filter(|_| only(filter).is_some())
+        {
+            return Ok(Self::Stream(term, exact));
         }
         for (help, term) in &helped {
-            if is_few(source, *help, term, range).await? {
+            if *help != Help::Gather && is_few(source, *help, term, range).await? {
                 return Ok(Self::Few(term));
             }
         }
         let stream = helped.iter().find(|(help, _)| *help == Help::Stream);
-        Ok(stream.map_or(Self::Time, |(_, term)| Self::Stream(term)))
+        let stream = stream.and_then(|(_, term)| Some(Self::Stream(term, term.exact()?)));
+        Ok(stream.unwrap_or(Self::Time))
+    }
+
+    /// Chooses as [`choose`](Self::choose) does, where too many rows in the order of time did not pass: an index that
+    /// gathers rows is dear, and pays only if few pass.
+    pub(super) async fn gather<S: Source>(
+        source: &S,
+        filter: &'a Filter,
+        range: Range,
+    ) -> Result<Option<Self>, StoreError> {
+        if !filter.asks_about(Field::Metadata) {
+            return Ok(None);
+        }
+        let extras = source.extras().await?;
+        for term in filter.terms() {
+            let help = help(term, extras);
+            if help == Some(Help::Gather) && is_few(source, Help::Gather, term, range).await? {
+                return Ok(Some(Self::Few(term)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the ways of which each has a part of the rows in the order of time, if nothing else is asked than some
+    /// values of a term.
+    pub(super) fn streams(filter: &'a Filter) -> Vec<Self> {
+        let term = only(filter).filter(|term| {
+            let help = help(term, Extras::default());
+            help == Some(Help::Find) && !term.is_negated() && term.any_of().len() <= MOST_STREAMS
+        });
+        let streams = term.map(|term| {
+            let exact = term.any_of().iter().map(|wanted| match wanted {
+                Match::Is(exact) => Some(Self::Stream(term, exact)),
+                _ => None,
+            });
+            exact.collect::<Option<Vec<_>>>()
+        });
+        streams.flatten().unwrap_or_default()
     }
 
     /// Returns the terms that the way does not answer by itself.
     pub(super) fn rest(self, filter: &'a Filter) -> impl Iterator<Item = &'a Term> {
         let answered: Option<&Term> = match self {
-            Self::Few(term) | Self::Stream(term) => Some(term),
+            Self::Few(term) | Self::Stream(term, _) => Some(term),
             Self::Time => None,
         };
         filter.terms().iter().filter(move |term| {
@@ -88,10 +122,26 @@ impl<'a> Plan<'a> {
     /// Appends the condition of the way.
     pub(super) fn push<S: Source>(self, sql: &mut Sql) {
         match self {
-            Self::Few(term) | Self::Stream(term) => clause::term::<S>(sql, term),
+            Self::Few(term) => clause::term::<S>(sql, term),
+            Self::Stream(term, exact) => S::stream(sql, term.field(), exact),
             Self::Time => {}
         }
     }
+
+    /// Appends the order in which rows are looked at.
+    pub(super) fn push_order<S: Source>(self, sql: &mut Sql, range: Range) {
+        sql.push(" ORDER BY ");
+        if let Self::Stream(term, _) = self {
+            S::stream_order(sql, term.field(), range.seek.is_forward());
+        }
+        range.push_order(sql);
+    }
+}
+
+/// Returns the only term but for those that the range says.
+fn only(filter: &Filter) -> Option<&Term> {
+    let mut terms = filter.terms().iter().filter(|term| !clause::is_range(term));
+    terms.next().filter(|_| terms.next().is_none())
 }
 
 /// Returns what an index does for a term.
@@ -164,30 +214,64 @@ async fn is_few<S: Source>(
     term: &Term,
     range: Range,
 ) -> Result<bool, StoreError> {
-    let mut sql = Sql::new("SELECT id FROM ");
-    sql.push(source.table()).push(" WHERE 1 = 1");
-    clause::term::<S>(&mut sql, term);
     if help == Help::Gather {
+        let mut sql = Sql::new("SELECT id FROM ");
+        sql.push(source.table()).push(" AS t WHERE 1 = 1");
+        clause::term::<S>(&mut sql, term);
         // Half of it, because it is a guess.
         return Ok(source.guess(sql, FEW).await? < FEW / 2);
     }
-    range.push(&mut sql);
-    let mut count = Sql::new(
-        "SELECT CAST(NULL AS text) AS label, CAST(NULL AS bigint) AS number, count(*) AS amount FROM (",
-    );
-    count.push(&sql.text).args = sql.args;
-    count.compares_addresses = sql.compares_addresses;
-    count
-        .push(" LIMIT ")
-        .bind(super::Arg::Number(FEW))
-        .push(") AS few");
-    let rows = source
-        .groups(count)
-        .await?
-        .first()
-        .map_or(0, |group| group.amount);
-    Ok(rows < FEW)
+    let mut sql = Sql::default();
+    let values = values(term);
+    // If one alone has its share of them, all together may have too many.
+    let share = FEW / i64::try_from(values.len().max(1)).unwrap_or(FEW);
+    for (n, wanted) in values.iter().enumerate() {
+        sql.push(if n == 0 { "" } else { " UNION ALL " })
+            .push(COUNT);
+        // Each in the order of its index, which is then read no further than asked. Without the order the database may
+        // gather all rows first.
+        sql.push("(SELECT 1 FROM ")
+            .push(source.table())
+            .push(" AS t WHERE 1 = 1");
+        match wanted {
+            Match::Is(text) => S::stream(&mut sql, term.field(), text),
+            wanted => {
+                sql.push(" AND ");
+                S::condition(&mut sql, term, wanted);
+            }
+        }
+        range.push_time(&mut sql);
+        sql.push(" ORDER BY ");
+        S::stream_order(&mut sql, term.field(), false);
+        sql.push("t.created_at DESC LIMIT ")
+            .bind(super::Arg::Number(share))
+            .push(") AS some");
+        sql.push(&n.to_string());
+    }
+    let groups = source.groups(sql).await?;
+    Ok(groups.iter().all(|group| group.amount < share))
 }
 
+/// Returns what the rows must be, one by one.
+fn values(term: &Term) -> Vec<Match> {
+    if term.is_negated() {
+        // Of the outcome alone.
+        let others = Outcome::ALL
+            .iter()
+            .map(|outcome| Match::Is(outcome.as_str().to_owned()));
+        return others
+            .filter(|other| !term.any_of().contains(other))
+            .collect();
+    }
+    term.any_of().to_vec()
+}
+
+/// A count of rows, as a group.
+const COUNT: &str =
+    "SELECT CAST(NULL AS text) AS label, CAST(NULL AS bigint) AS number, count(*) AS amount FROM ";
+
 /// How many rows are few: all of them are looked at for one answer.
-const FEW: i64 = 4_096;
+const FEW: i64 = 1_000;
+
+/// How many values may each be looked for by themselves.
+const MOST_STREAMS: usize = 8;

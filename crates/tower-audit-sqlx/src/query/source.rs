@@ -13,6 +13,12 @@ pub(crate) trait Source: Sync {
     /// The moment of a row, in microseconds.
     const CREATED_US: &'static str;
 
+    /// What before a column keeps the database from using an index of it.
+    const UNINDEXED: &'static str;
+
+    /// How many rows are looked at for a page of which few pass, a window after the other.
+    const WINDOWS: [i64; 3];
+
     /// The name of the table, quoted.
     fn table(&self) -> &str;
 
@@ -21,6 +27,13 @@ pub(crate) trait Source: Sync {
 
     /// Appends the condition that the field of the term is this.
     fn condition(sql: &mut Sql, term: &Term, wanted: &Match);
+
+    /// Appends, after other conditions, that the field is this, so that its index is used, which has such rows in the
+    /// order of time.
+    fn stream(sql: &mut Sql, field: Field, exact: &str);
+
+    /// Appends what stands before the order of time, so that this index is used.
+    fn stream_order(sql: &mut Sql, field: Field, is_forward: bool);
 
     /// Appends a column as text.
     fn as_text(sql: &mut Sql, field: Field);

@@ -8,6 +8,8 @@ use uuid::Uuid;
 pub(crate) struct Sql {
     pub(crate) text: String,
     pub(crate) args: Vec<Arg>,
+    /// What stands before a column of a condition that no index is for.
+    pub(crate) before_column: &'static str,
     /// It compares addresses as SQLite cannot do by itself.
     pub(crate) compares_addresses: bool,
 }
@@ -37,6 +39,11 @@ impl Sql {
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
         self
+    }
+
+    /// Appends a column of a condition.
+    pub(crate) fn column(&mut self, name: &str) -> &mut Self {
+        self.push(self.before_column).push("t.").push(name)
     }
 
     /// Appends the place of a value.

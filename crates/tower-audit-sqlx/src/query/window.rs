@@ -16,14 +16,13 @@ pub(super) async fn edge<S: Source>(
         .push(" AS created_us, id FROM (SELECT created_at, id, count(*) OVER () AS amount FROM (");
     sql.push("SELECT created_at, id FROM ")
         .push(source.table())
-        .push(" WHERE 1 = 1");
+        .push(" AS t WHERE 1 = 1");
     plan.push::<S>(&mut sql);
     range.push(&mut sql);
-    sql.push(range.order())
-        .push(" LIMIT ")
-        .bind(Arg::Number(rows));
-    sql.push(") AS looked) AS counted")
-        .push(range.reverse_order())
-        .push(" LIMIT 1");
+    plan.push_order::<S>(&mut sql, range);
+    sql.push(" LIMIT ").bind(Arg::Number(rows));
+    sql.push(") AS looked) AS t ORDER BY ");
+    range.reversed().push_order(&mut sql);
+    sql.push(" LIMIT 1");
     Ok(source.edge(sql).await?.filter(|edge| edge.rows >= rows))
 }

@@ -1,0 +1,219 @@
+//! How fast pages of a long trail are.
+
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
+
+use chrono::DateTime;
+use sqlx::{
+    AssertSqlSafe, PgPool, SqlitePool,
+    postgres::PgPoolOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tower_audit::{
+    Cursor, EventId, EventReader, Filter, Indexes, PageSize, PgStore, Seek, SqliteStore,
+};
+use uuid::Uuid;
+use xtask::{
+    postgres::{Cluster, Commits},
+    rows::{self, FIRST_SECOND, SECONDS_APART},
+};
+
+/// Searches, one for each key and each form that has a way of its own, with values that are frequent and rare.
+const SEARCHES: &[&str] = &[
+    "",
+    "created:2021-06-01",
+    "id:00000000-0000-7000-8000-000000000000",
+    "actor:user-7",
+    "actor:rare-actor",
+    "actor:nobody",
+    "actor:user-7,user-8",
+    "-actor:user-7",
+    "kind:api_key",
+    "name:\"Name 7\"",
+    "auth:bearer",
+    "credential:credential-7",
+    "behalf:user-7",
+    "action:project.update",
+    "action:secret.purge",
+    "action:project.*",
+    "action:secret.p*",
+    "target:7",
+    "target:rare-target",
+    "type:invoice",
+    "outcome:denied",
+    "outcome:unknown",
+    "-outcome:success",
+    "reason:not_owner",
+    "status:4xx",
+    "status:500",
+    "status:404",
+    "method:DELETE",
+    "route:/teams/{id}",
+    "path:/teams/*",
+    "path:/nowhere",
+    "duration:>40ms",
+    "request:nowhere",
+    "trace:nowhere",
+    "tenant:tenant-7",
+    "tenant:rare-tenant",
+    "ip:10.0.7.0/24",
+    "ip:203.0.113.77",
+    "peer:10.255.0.1",
+    "agent:agent/7",
+    "service:api@1.1",
+    "meta.plan:pro",
+    "meta.plan:rare-plan",
+    "meta.region.name:eu",
+    "meta:{\"plan\": \"pro\", \"seats\": 45}",
+    "captured.query.page:2",
+    "actor:user-7 outcome:denied",
+    "actor:user-7 action:secret.*",
+    "tenant:tenant-7 action:project.update -outcome:success",
+    "tenant:rare-tenant outcome:denied",
+    "action:project.update path:/nowhere",
+];
+
+/// Measures pages of both databases, with both sets of indexes, and prints tables.
+pub(crate) async fn run(
+    postgres_rows: u64,
+    sqlite_rows: u64,
+    repeats: usize,
+) -> anyhow::Result<()> {
+    let cluster = Cluster::start(Commits::AreFast)?;
+    let pool = PgPoolOptions::new().connect(&cluster.url()).await?;
+    let store = PgStore::new(pool.clone());
+    fill_postgres(&pool, postgres_rows).await?;
+    table("Postgres, Indexes::Lean", &store, postgres_rows, repeats).await?;
+    let full = PgStore::builder(pool.clone())
+        .indexes(Indexes::Full)
+        .build()?;
+    tower_audit::migrate(&full).await?;
+    sqlx::raw_sql("ANALYZE control_plane.audit_logs")
+        .execute(&pool)
+        .await?;
+    table("Postgres, Indexes::Full", &full, postgres_rows, repeats).await?;
+    let folder = tempfile::tempdir()?;
+    let options = SqliteConnectOptions::new()
+        .filename(folder.path().join("audit.db"))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal);
+    let pool = SqlitePoolOptions::new().connect_with(options).await?;
+    fill_sqlite(&pool, sqlite_rows).await?;
+    table(
+        "SQLite, Indexes::Lean",
+        &SqliteStore::new(pool),
+        sqlite_rows,
+        repeats,
+    )
+    .await
+}
+
+/// Makes a trail in Postgres.
+pub(crate) async fn fill_postgres(pool: &PgPool, rows: u64) -> anyhow::Result<()> {
+    tower_audit::migrate(pool).await?;
+    let started = Instant::now();
+    for first in (0..rows).step_by(STEP) {
+        let end = rows.min(first + STEP as u64);
+        let fill = rows::postgres("control_plane.audit_logs", first, end);
+        sqlx::raw_sql(AssertSqlSafe(fill)).execute(pool).await?;
+        print!("\r{end} rows in {} s ", started.elapsed().as_secs());
+        std::io::stdout().flush()?;
+    }
+    // As autovacuum does after a while.
+    sqlx::raw_sql("VACUUM (ANALYZE) control_plane.audit_logs")
+        .execute(pool)
+        .await?;
+    println!("and vacuumed after {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+async fn fill_sqlite(pool: &SqlitePool, rows: u64) -> anyhow::Result<()> {
+    tower_audit::migrate(pool).await?;
+    for first in (0..rows).step_by(STEP) {
+        let fill = rows::sqlite("audit_logs", first, rows.min(first + STEP as u64));
+        sqlx::raw_sql(AssertSqlSafe(fill)).execute(pool).await?;
+    }
+    Ok(())
+}
+
+const STEP: usize = 250_000;
+
+/// Prints how long the first page of each search takes, and one from the middle of the trail on.
+async fn table<R: EventReader>(
+    name: &str,
+    reader: &R,
+    rows: u64,
+    repeats: usize,
+) -> anyhow::Result<()> {
+    println!("\n{name}, {rows} rows, pages of 50, {repeats} times each, in ms\n");
+    println!("| search | first page: rows | median | p99 | deep page: rows | median | p99 |");
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    let middle = FIRST_SECOND + rows / 2 * SECONDS_APART;
+    let middle = DateTime::from_timestamp(i64::try_from(middle)?, 0).unwrap_or_default();
+    let middle = Cursor::new(middle, EventId::from_uuid(Uuid::nil()));
+    let (mut worst_median, mut worst_p99) = (Duration::ZERO, Duration::ZERO);
+    for search in SEARCHES {
+        let filter: Filter = search.parse()?;
+        print!("| `{search}` ");
+        for seek in [Seek::Newest, Seek::OlderThan(middle)] {
+            let mut times = Vec::with_capacity(repeats);
+            let mut found = String::new();
+            for _ in 0..repeats {
+                let started = Instant::now();
+                let page = reader.page(&filter, seek, PageSize::default()).await?;
+                times.push(started.elapsed());
+                found = page.events.len().to_string();
+                if page.stopped_at.is_some() {
+                    found.push_str(", stopped");
+                }
+            }
+            times.sort_unstable();
+            let (median, p99) = (
+                times[repeats / 2],
+                times[(repeats * 99 / 100).min(repeats - 1)],
+            );
+            worst_median = worst_median.max(median);
+            worst_p99 = worst_p99.max(p99);
+            print!("| {found} | {} | {} ", ms(median), ms(p99));
+        }
+        println!("|");
+    }
+    println!(
+        "\nworst median {} ms, worst p99 {} ms",
+        ms(worst_median),
+        ms(worst_p99)
+    );
+    Ok(())
+}
+
+/// Returns what a search asks of the database, for the first page and for one from the middle of the trail on.
+pub(crate) async fn plans(store: &PgStore, search: &str) -> anyhow::Result<Vec<String>> {
+    let filter: Filter = search.parse()?;
+    let newest = store
+        .page(&Filter::new(), Seek::Newest, PageSize::default())
+        .await?;
+    let newest = newest
+        .events
+        .first()
+        .map_or(0, |event| event.created_at().timestamp());
+    let first = i64::try_from(FIRST_SECOND)?;
+    let middle = DateTime::from_timestamp(first + (newest - first) / 2, 0).unwrap_or_default();
+    let middle = Cursor::new(middle, EventId::from_uuid(Uuid::nil()));
+    let mut plans = store
+        .explain_page(&filter, Seek::Newest, PageSize::default())
+        .await?;
+    plans.push("-- from the middle of the trail on".to_owned());
+    plans.extend(
+        store
+            .explain_page(&filter, Seek::OlderThan(middle), PageSize::default())
+            .await?,
+    );
+    Ok(plans)
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64() * 1_000.0)
+}
