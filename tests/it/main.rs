@@ -29,3 +29,4 @@ mod reuse;
 mod support;
 mod testing;
 mod types;
+mod web;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use tower_audit::{
-    Actor, AuditEvent, EventReader, EventWriter, Filter, Outcome, PageSize, Seek, Target,
+    Actor, AuditEvent, Cursor, EventReader, EventWriter, Filter, Outcome, PageSize, Seek, Target,
     search::Field,
     store::{Buckets, Count, Tail, TailPosition},
 };
@@ -19,6 +19,7 @@ macro_rules! mount_reading {
                 each_search_finds_what_plain_code_finds,
                 a_page_of_many_rows_of_which_few_pass_is_found_or_says_where_it_stopped,
                 a_search_for_what_is_nowhere_comes_to_an_end,
+                a_position_outside_of_the_time_of_a_search_is_before_all_of_it_or_after,
                 a_stream_has_everything_once_in_both_directions,
                 a_histogram_counts_by_time_and_outcome,
                 a_histogram_counts_only_what_passes,
@@ -309,6 +310,27 @@ pub(super) async fn a_search_for_what_is_nowhere_comes_to_an_end(
     let mut events = store.stream(parse("actor:alice agent:nobody"), Seek::Newest);
     assert_eq!(events.next().await.unwrap(), None);
     assert_eq!(events.next().await.unwrap(), None);
+}
+
+pub(super) async fn a_position_outside_of_the_time_of_a_search_is_before_all_of_it_or_after(
+    store: impl EventWriter + EventReader,
+) {
+    store
+        .append(&(0..10).map(event).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    let filter = Filter::new().from(at(3)).until(at(6));
+    let cursor = |seconds| Cursor::at(&event(seconds));
+    for (seek, expected) in [
+        (Seek::OlderThan(cursor(8)), vec![5, 4, 3]),
+        (Seek::OlderThan(cursor(1)), vec![]),
+        (Seek::NewerThan(cursor(1)), vec![5, 4, 3]),
+        (Seek::NewerThan(cursor(8)), vec![]),
+    ] {
+        let page = store.page(&filter, seek, size(10)).await.unwrap();
+        let found: Vec<_> = page.events.iter().map(AuditEvent::created_at).collect();
+        assert_eq!(found, expected.into_iter().map(at).collect::<Vec<_>>());
+    }
 }
 
 pub(super) async fn a_stream_has_everything_once_in_both_directions(

@@ -106,7 +106,18 @@ impl Range {
         } else {
             ("<", ">=")
         };
-        [(after, self.seek.cursor()), (last, self.last)]
+        // Before all of the span of time a position says nothing more, and would be where the database begins to look.
+        let Span { from, until } = self.created;
+        let is_before_all = |cursor: &Cursor| {
+            let micros = cursor.created_at().timestamp_micros();
+            if self.seek.is_forward() {
+                from.is_some_and(|from| micros < from)
+            } else {
+                until.is_some_and(|until| micros >= until)
+            }
+        };
+        let begin = self.seek.cursor().filter(|cursor| !is_before_all(cursor));
+        [(after, begin), (last, self.last)]
             .into_iter()
             .filter_map(|(operator, cursor)| Some((operator, cursor?)))
     }

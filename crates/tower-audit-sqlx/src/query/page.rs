@@ -87,10 +87,11 @@ async fn through_windows<S: Source>(
     most: usize,
 ) -> Result<(Vec<AuditEvent>, Option<Cursor>), StoreError> {
     let mut found = Vec::new();
-    let windows = match plan {
+    let [small, middle, large] = S::WINDOWS;
+    let windows: &[i64] = match plan {
         // Its rows lie apart, and each is looked up twice.
-        Plan::Stream(..) => &S::WINDOWS[..2],
-        _ => &S::WINDOWS[..],
+        Plan::Stream(..) => &[small, small],
+        _ => &[small, middle, large],
     };
     for size in windows.iter().copied() {
         let edge = window::edge(source, plan, range, size).await?;

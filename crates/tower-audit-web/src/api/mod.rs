@@ -1,0 +1,11 @@
+//! The JSON API.
+
+mod counts;
+mod events;
+mod openapi;
+mod stream;
+
+pub(crate) use counts::{__path_count, __path_histogram, __path_top, count, histogram, top};
+pub(crate) use events::{__path_event, __path_events, __path_related, event, events, related};
+pub(crate) use openapi::{Problems, openapi};
+pub(crate) use stream::{__path_stream, stream};

@@ -1,0 +1,140 @@
+//! What becomes visible from now on, as server-sent events.
+
+use std::{collections::VecDeque, convert::Infallible};
+
+use axum::{
+    Extension,
+    extract::{RawQuery, State},
+    response::sse::{self, KeepAlive, Sse},
+};
+use chrono::Utc;
+use futures_util::stream::{self, Stream};
+use http::HeaderMap;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep},
+};
+use tower_audit_core::store::TailPosition;
+
+use crate::{
+    api::openapi::Problems,
+    params::Params,
+    problem::Problem,
+    view::{Allowed, View},
+    web::AuditWeb,
+};
+
+/// What becomes visible from now on.
+///
+/// Server-sent events of the type `audit`, each with an event as JSON and an id. Who comes again with that id as
+/// `Last-Event-ID`, as browsers do by themselves, gets what became visible since, and misses none. An event comes
+/// again when it is completed.
+#[utoipa::path(
+    get, path = "/events/stream", tag = "events",
+    params(
+        ("q" = Option<String>, Query, description = "The search"),
+        ("after" = Option<String>, Query, description = "The id of the last event that was seen, for whoever cannot send a header"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen"),
+    ),
+    responses((status = 200, content_type = "text/event-stream", body = String, description = "The events, as they become visible"), Problems),
+)]
+pub(crate) async fn stream(
+    State(web): State<AuditWeb>,
+    Extension(view): Extension<View>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
+    let params = Params::parse(query.as_deref(), &["q", "after"])?;
+    let filter = view.allow(params.filter(Utc::now())?)?;
+    let position = match headers.get("last-event-id").filter(|id| !id.is_empty()) {
+        Some(id) => Some(parse(id.to_str().unwrap_or_default(), "Last-Event-ID")?),
+        None => params
+            .get("after")
+            .map(|id| parse(id, "after"))
+            .transpose()?,
+    };
+    let permit = web.tails.clone().try_acquire_owned();
+    let permit = permit.map_err(|_| Problem::too_many("live tails"))?;
+    let position = match position {
+        Some(position) => position,
+        None => view.tail(&filter, None).await?.position,
+    };
+    let tail = LiveTail {
+        // At once, so that whoever is cut off before the first event misses none.
+        ready: [sse::Event::default()
+            .id(position.to_string())
+            .event("ready")
+            .data("{}")]
+        .into(),
+        ends_at: Instant::now() + web.settings.longest_tail,
+        web,
+        view,
+        filter,
+        position,
+        is_waiting: false,
+        _permit: permit,
+    };
+    Ok(Sse::new(stream::unfold(tail, LiveTail::next)).keep_alive(KeepAlive::default()))
+}
+
+fn parse(text: &str, name: &str) -> Result<TailPosition, Problem> {
+    let parsed = text.parse::<TailPosition>();
+    parsed.map_err(|error| {
+        Problem::bad_parameter(
+            name,
+            error.to_string(),
+            "take it from the last event, or leave it out",
+        )
+    })
+}
+
+/// A live tail, while somebody listens.
+struct LiveTail {
+    web: AuditWeb,
+    view: View,
+    filter: Allowed,
+    position: TailPosition,
+    ready: VecDeque<sse::Event>,
+    ends_at: Instant,
+    /// Nothing was new when it looked last.
+    is_waiting: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl LiveTail {
+    async fn next(mut self) -> Option<(Result<sse::Event, Infallible>, Self)> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some((Ok(event), self));
+            }
+            if Instant::now() >= self.ends_at {
+                return None;
+            }
+            if self.is_waiting {
+                sleep(self.web.settings.poll).await;
+            }
+            // Who cannot read any more ends: the client comes again, and is told why if that does not help.
+            let tail = self
+                .view
+                .tail(&self.filter, Some(&self.position))
+                .await
+                .ok()?;
+            self.is_waiting = !tail.has_more;
+            let has_moved = self.position != tail.position;
+            self.position = tail.position;
+            for (event, after) in tail.events {
+                let json = serde_json::to_string(&event).unwrap_or_default();
+                let event = sse::Event::default()
+                    .event("audit")
+                    .id(after.to_string())
+                    .data(json);
+                self.ready.push_back(event);
+            }
+            if has_moved {
+                // What does not pass was seen, too.
+                self.ready
+                    .push_back(sse::Event::default().id(self.position.to_string()));
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What every request passes: who may, what is recorded, and what a browser may do with the answer.
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::{problem::Problem, trail::Asked, view::View, web::AuditWeb};
+
+/// Says of a response that whoever made it recorded the view.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IsRecorded;
+
+/// Lets through whoever may see something, with the view that they have, and records it.
+pub(crate) async fn guard(State(web): State<AuditWeb>, req: Request, next: Next) -> Response {
+    let (mut head, body) = req.into_parts();
+    let asked = Asked::of(&head);
+    if comes_from_another_site(&head.headers) {
+        let problem = Problem::cross_site();
+        asked.record_refused(&web.auditor, None, &problem);
+        return protected(problem.into_response());
+    }
+    let access = match web.authorizer.authorize(&head).await {
+        Ok(access) => access,
+        Err(refusal) => {
+            let actor = refusal.actor.clone();
+            let problem = Problem::from(refusal);
+            asked.record_refused(&web.auditor, Some(actor), &problem);
+            return protected(problem.into_response());
+        }
+    };
+    let view = View::new(web.reader.clone(), access.clone(), web.settings.clone());
+    head.extensions.insert(view);
+    head.extensions.insert(asked.clone());
+    let response = next.run(Request::from_parts(head, body)).await;
+    if response.extensions().get::<IsRecorded>().is_none() {
+        asked.record(&web.auditor, &access, response.status());
+    }
+    protected(response)
+}
+
+/// Returns whether a page of another site asks, other than by a link that somebody follows.
+fn comes_from_another_site(headers: &HeaderMap) -> bool {
+    let is = |name: &str, value: &str| headers.get(name).is_some_and(|found| found == value);
+    let is_link = is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document");
+    is("sec-fetch-site", "cross-site") && !is_link
+}
+
+/// Adds what keeps a browser from doing more with the answer than showing it.
+fn protected(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// No script but the viewer's own file, and nothing from elsewhere. A search may name people, so its address goes to
+/// nobody.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+];

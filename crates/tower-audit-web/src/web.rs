@@ -1,0 +1,126 @@
+//! What is nested into an app.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use axum::{Router, middleware, routing::get};
+use tokio::sync::Semaphore;
+use tower_audit_core::{Auditor, EventReader};
+
+use crate::{
+    access::{Authorizer, authorizer::DynAuthorizer},
+    api, export, guard,
+    problem::Problem,
+    reader::DynReader,
+};
+
+/// The API and the viewer of a trail.
+///
+/// See the [crate page](crate) for an example.
+#[must_use = "it is nothing until it is nested as `router`"]
+#[derive(Clone)]
+pub struct AuditWeb {
+    pub(crate) reader: Arc<dyn DynReader>,
+    pub(crate) authorizer: Arc<dyn DynAuthorizer>,
+    pub(crate) auditor: Auditor,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) exports: Arc<Semaphore>,
+    pub(crate) tails: Arc<Semaphore>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) patience: Duration,
+    pub(crate) poll: Duration,
+    pub(crate) longest_tail: Duration,
+    pub(crate) base: Option<String>,
+}
+
+impl AuditWeb {
+    /// Returns the API and the viewer of what the reader reads, for those whom the authorizer lets in. The auditor
+    /// records who looked.
+    pub fn new(reader: impl EventReader, authorizer: impl Authorizer, auditor: &Auditor) -> Self {
+        Self {
+            reader: Arc::new(reader),
+            authorizer: Arc::new(authorizer),
+            auditor: auditor.clone(),
+            settings: Arc::new(Settings {
+                patience: Duration::from_secs(1),
+                poll: Duration::from_secs(1),
+                longest_tail: Duration::from_mins(15),
+                base: None,
+            }),
+            exports: Arc::new(Semaphore::new(4)),
+            tails: Arc::new(Semaphore::new(64)),
+        }
+    }
+
+    /// Sets for how long a page is looked for where few of many rows pass. Defaults to one second, after which the
+    /// page says how far it came.
+    pub fn patience(mut self, time: Duration) -> Self {
+        self.settings_mut().patience = time;
+        self
+    }
+
+    /// Sets how often a live tail looks for what is new. Defaults to one second; less than 50 ms counts as that.
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.settings_mut().poll = interval.max(Duration::from_millis(50));
+        self
+    }
+
+    /// Sets for how long a live tail runs before its client has to come again, which it does by itself: then the
+    /// authorizer is asked again. Defaults to 15 minutes.
+    pub fn longest_tail(mut self, time: Duration) -> Self {
+        self.settings_mut().longest_tail = time;
+        self
+    }
+
+    /// Sets how many exports may run at once. Defaults to 4; the next one gets 503.
+    pub fn max_exports(mut self, exports: usize) -> Self {
+        self.exports = Arc::new(Semaphore::new(exports.min(Semaphore::MAX_PERMITS)));
+        self
+    }
+
+    /// Sets how many live tails may run at once. Defaults to 64; the next one gets 503.
+    pub fn max_tails(mut self, tails: usize) -> Self {
+        self.tails = Arc::new(Semaphore::new(tails.min(Semaphore::MAX_PERMITS)));
+        self
+    }
+
+    /// Sets under which path a browser finds the router, such as `/admin/audit`. Defaults to where it is nested; it has
+    /// to be set where a proxy in front of the app serves it under another path.
+    pub fn base_path(mut self, path: impl Into<String>) -> Self {
+        let path = path.into();
+        self.settings_mut().base = Some(path.trim_end_matches('/').to_owned());
+        self
+    }
+
+    fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
+    /// Returns the routes, to nest under any path.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/events", get(api::events))
+            .route("/events/stream", get(api::stream))
+            .route("/events/{id}", get(api::event))
+            .route("/events/{id}/related", get(api::related))
+            .route("/histogram", get(api::histogram))
+            .route("/top", get(api::top))
+            .route("/count", get(api::count))
+            .route("/export", get(export::export))
+            .route("/openapi.json", get(api::openapi))
+            .fallback(async || Problem::no_such_page())
+            .method_not_allowed_fallback(async || Problem::bad_method())
+            .layer(middleware::from_fn_with_state(self.clone(), guard::guard))
+            .with_state(self)
+    }
+}
+
+impl fmt::Debug for AuditWeb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditWeb")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

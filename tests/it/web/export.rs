@@ -1,0 +1,381 @@
+//! Exports: whole, in many forms, and only as fast as they are taken.
+
+use std::{
+    io::Read,
+    sync::Arc,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use axum::Router;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+use tower_audit::{
+    Actor, AuditEvent, Auditor, EventId, EventReader, EventWriter, Filter, MemoryStore, Outcome,
+    Page, PageSize, Seek, StoreError, Target,
+    search::Field,
+    store::{Buckets, Count, Histogram, Tail, TailPosition, Top},
+};
+use tower_audit_web::{Access, AuditWeb};
+
+use super::site::Site;
+use crate::support::{
+    events::{builder, event, full},
+    soon,
+};
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn an_export_is_what_the_search_shows() {
+    let events: Vec<AuditEvent> = (0..600).map(event).collect();
+    let site = Site::with(&events).await;
+    let search = "q=-target:8%20created:2026..";
+    let view = site
+        .get("root", &format!("/events?limit=1000&{search}"))
+        .await
+        .json();
+    let export = site.get("root", &format!("/export?{search}")).await;
+    assert_eq!(Value::from(lines(export.text())), view["events"]);
+    assert_eq!(view["events"].as_array().unwrap().len(), 600);
+    assert!(
+        export
+            .header("content-disposition")
+            .starts_with("attachment; filename=\"audit-")
+    );
+}
+
+#[tokio::test]
+async fn an_export_may_be_compressed() {
+    let events: Vec<AuditEvent> = (0..600).map(event).collect();
+    let site = Site::with(&events).await;
+    let plain = site.get("root", "/export").await;
+    let gzip = site.get("root", "/export?compression=gzip").await;
+    let zstd = site.get("root", "/export?compression=zstd").await;
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&gzip.body[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    assert_eq!(text, plain.text());
+    assert_eq!(
+        zstd::stream::decode_all(&zstd.body[..]).unwrap(),
+        plain.body
+    );
+    assert_eq!(
+        (gzip.header("content-type"), zstd.header("content-type")),
+        ("application/gzip", "application/zstd")
+    );
+    assert!(gzip.body.len() * 5 < plain.body.len() && zstd.body.len() * 5 < plain.body.len());
+}
+
+#[tokio::test]
+async fn csv_has_a_column_for_everything_and_no_formula() {
+    let hostile = AuditEvent::builder(
+        Actor::user("=cmd|' /C calc'!A0"),
+        "@SUM(1)",
+        Target::new("+1", "-2\",\r\n\"x"),
+    );
+    let site = Site::with(&[full(), hostile.build()]).await;
+    let answer = site.get("root", "/export?format=csv").await;
+    assert!(answer.header("content-type").starts_with("text/csv"));
+    let mut reader = csv::Reader::from_reader(&answer.body[..]);
+    let columns = reader.headers().unwrap().clone();
+    let all = serde_json::to_value(full()).unwrap();
+    for column in all.as_object().unwrap().keys() {
+        assert!(columns.iter().any(|found| found == column), "{column}");
+    }
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        assert!(
+            row.iter()
+                .all(|cell| !cell.starts_with(['=', '+', '-', '@', '\t', '\r'])),
+            "{row:?}"
+        );
+    }
+    let cell = |row: usize, column: &str| {
+        &rows[row][columns.iter().position(|found| found == column).unwrap()]
+    };
+    assert_eq!(cell(0, "actor_id"), "'=cmd|' /C calc'!A0");
+    assert_eq!(cell(1, "target_id"), full().target().id());
+    assert_eq!(
+        serde_json::from_str::<Value>(cell(1, "metadata")).unwrap()["plan"],
+        "pro"
+    );
+}
+
+#[tokio::test]
+async fn mapped_exports_say_the_same_in_the_words_of_others() {
+    let site = Site::with(&[full()]).await;
+    let ocsf = &lines(site.get("root", "/export?format=ocsf").await.text())[0];
+    assert_eq!(
+        (
+            &ocsf["class_uid"],
+            &ocsf["type_uid"],
+            &ocsf["activity_name"],
+            &ocsf["status"]
+        ),
+        (
+            &6003.into(),
+            &600_304.into(),
+            &"Delete".into(),
+            &"Failure".into()
+        )
+    );
+    assert_eq!(
+        (
+            &ocsf["time"],
+            &ocsf["actor"]["user"]["uid"],
+            &ocsf["api"]["operation"]
+        ),
+        (
+            &1_793_527_200_123_i64.into(),
+            &"key-1".into(),
+            &"project.delete".into()
+        )
+    );
+    assert_eq!(
+        (
+            &ocsf["src_endpoint"]["ip"],
+            &ocsf["metadata"]["version"],
+            &ocsf["http_request"]["url"]["path"]
+        ),
+        (&"192.0.2.1".into(), &"1.3.0".into(), &"/projects/7".into())
+    );
+    let ecs = &lines(site.get("root", "/export?format=ecs").await.text())[0];
+    assert_eq!(
+        (
+            &ecs["@timestamp"],
+            &ecs["event"]["outcome"],
+            &ecs["event"]["action"]
+        ),
+        (
+            &"2026-11-01T10:00:00.123456Z".into(),
+            &"failure".into(),
+            &"project.delete".into()
+        )
+    );
+    assert_eq!(
+        (
+            &ecs["event"]["duration"],
+            &ecs["service"]["version"],
+            &ecs["source"]["ip"]
+        ),
+        (&1_500_000.into(), &"1.0.0".into(), &"192.0.2.1".into())
+    );
+    let cloud = &lines(site.get("root", "/export?format=cloudevents").await.text())[0];
+    assert_eq!(
+        (&cloud["specversion"], &cloud["id"], &cloud["type"]),
+        (
+            &"1.0".into(),
+            &full().id().to_string().into(),
+            &"tower-audit.project.delete".into()
+        )
+    );
+    assert_eq!(
+        (
+            &cloud["source"],
+            &cloud["data"]["actor_id"],
+            &cloud["data"]["metadata"]["none"]
+        ),
+        (
+            &"urn:tower-audit:shop@1.0.0".into(),
+            &"key-1".into(),
+            &Value::Null
+        )
+    );
+    assert!(
+        cloud["data"]["metadata"]
+            .as_object()
+            .unwrap()
+            .contains_key("none")
+    );
+}
+
+#[tokio::test]
+async fn an_export_is_recorded_before_it_begins_and_when_it_ends() {
+    let events: Vec<AuditEvent> = (0..600).map(event).collect();
+    let site = Site::with(&events).await;
+    let mut body = site
+        .open("root", "/export?format=csv&q=actor:alice", &[])
+        .await;
+    let pending = &site.looks().await[0];
+    assert_eq!(
+        (pending.action(), pending.outcome(), pending.actor().id()),
+        ("audit.export.create", Outcome::Pending, "root")
+    );
+    while soon(body.frame()).await.is_some() {}
+    drop(body);
+    let looks = site.looks().await;
+    assert_eq!((looks.len(), looks[0].outcome()), (1, Outcome::Success));
+    let said = looks[0].metadata();
+    assert_eq!(
+        (
+            &said.get("rows").unwrap(),
+            &said.get("format").unwrap(),
+            &said.get("search").unwrap()
+        ),
+        (&&600.into(), &&"csv".into(), &&"actor:alice".into())
+    );
+}
+
+#[tokio::test]
+async fn an_export_whose_client_leaves_is_recorded_as_aborted() {
+    let events: Vec<AuditEvent> = (0..600).map(event).collect();
+    let site = Site::with(&events).await;
+    let mut body = site.open("root", "/export", &[]).await;
+    soon(body.frame()).await.unwrap().unwrap();
+    drop(body);
+    let looks = site.looks().await;
+    assert_eq!(
+        (looks[0].outcome(), looks[0].metadata().get("rows").unwrap()),
+        (Outcome::Aborted, &250.into())
+    );
+}
+
+/// A trail without end, which counts how often it was asked for a page, and fails after so many.
+struct Endless {
+    asked: Arc<AtomicUsize>,
+    fails_after: usize,
+}
+
+impl EventReader for Endless {
+    async fn get(&self, _id: EventId) -> Result<Option<AuditEvent>, StoreError> {
+        Ok(None)
+    }
+
+    async fn page(&self, _filter: &Filter, seek: Seek, size: PageSize) -> Result<Page, StoreError> {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        if asked >= self.fails_after {
+            return Err(StoreError::Unavailable("gone".into()));
+        }
+        let first = 1_000_000_000 - i64::try_from(asked).unwrap() * 1_000;
+        let events = (0..=size.events()).map(|n| builder(first - i64::from(n)).build());
+        Ok(Page::cut(events.collect(), seek, size))
+    }
+
+    async fn histogram(&self, _filter: &Filter, buckets: Buckets) -> Result<Histogram, StoreError> {
+        Ok(Histogram::empty(buckets))
+    }
+
+    async fn top(
+        &self,
+        _filter: &Filter,
+        _field: Field,
+        _size: PageSize,
+    ) -> Result<Top, StoreError> {
+        Ok(Top::new(Vec::new(), None))
+    }
+
+    async fn estimate(&self, _filter: &Filter) -> Result<Count, StoreError> {
+        Ok(Count::AtLeast(0))
+    }
+
+    async fn tail(
+        &self,
+        _position: Option<&TailPosition>,
+        _size: PageSize,
+    ) -> Result<Tail, StoreError> {
+        Ok(Tail::new(Vec::new(), TailPosition::default(), false))
+    }
+}
+
+async fn export_of(endless: Endless, exports: usize) -> (Router, MemoryStore, Auditor) {
+    let looks = MemoryStore::new();
+    let auditor = Auditor::new(looks.clone());
+    let all = |_: &http::request::Parts| Ok(Access::all_tenants(Actor::system()).with_export());
+    let web = AuditWeb::new(endless, all, &auditor).max_exports(exports);
+    (web.router(), looks, auditor)
+}
+
+async fn get(app: &Router, path: &str) -> http::Response<axum::body::Body> {
+    let req = http::Request::get(path)
+        .body(axum::body::Body::empty())
+        .unwrap();
+    soon(app.clone().oneshot(req)).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_export_reads_only_what_its_client_takes() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (app, _, _) = export_of(
+        Endless {
+            asked: asked.clone(),
+            fails_after: usize::MAX,
+        },
+        1,
+    )
+    .await;
+    let mut body = get(&app, "/export").await.into_body();
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    for taken in 1..=20 {
+        soon(body.frame()).await.unwrap().unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), taken);
+    }
+    drop(body);
+    assert_eq!(asked.load(Ordering::Relaxed), 20);
+}
+
+#[tokio::test]
+async fn one_export_too_many_is_told_to_come_again() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (app, _, _) = export_of(
+        Endless {
+            asked,
+            fails_after: usize::MAX,
+        },
+        1,
+    )
+    .await;
+    let first = get(&app, "/export").await;
+    let second = get(&app, "/export").await;
+    assert_eq!(
+        (first.status().as_u16(), second.status().as_u16()),
+        (200, 503)
+    );
+    assert!(second.headers().contains_key("retry-after"));
+    drop(first);
+    assert_eq!(get(&app, "/export").await.status(), 200);
+}
+
+#[tokio::test]
+async fn half_an_export_does_not_look_like_a_whole_one() {
+    for compression in ["none", "gzip", "zstd"] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (app, looks, auditor) = export_of(
+            Endless {
+                asked,
+                fails_after: 3,
+            },
+            1,
+        )
+        .await;
+        let body = get(&app, &format!("/export?compression={compression}"))
+            .await
+            .into_body();
+        assert!(soon(body.collect()).await.is_err(), "{compression}");
+        auditor.flush().await;
+        assert_eq!(looks.events()[0].outcome(), Outcome::Failure);
+    }
+}
+
+#[tokio::test]
+async fn an_export_that_cannot_be_recorded_is_not_made() {
+    let store = MemoryStore::new();
+    store.append(&[event(1)]).await.unwrap();
+    let auditor = Auditor::new(MemoryStore::new());
+    let all = |_: &http::request::Parts| Ok(Access::all_tenants(Actor::system()).with_export());
+    let app = AuditWeb::new(store, all, &auditor).router();
+    auditor.shutdown(std::time::Duration::from_secs(5)).await;
+    let answer = get(&app, "/export").await;
+    assert_eq!(answer.status(), 503);
+    let body = soon(answer.into_body().collect()).await.unwrap().to_bytes();
+    assert_eq!(
+        serde_json::from_slice::<Value>(&body).unwrap()["type"],
+        "urn:tower-audit:not-recorded"
+    );
+}
