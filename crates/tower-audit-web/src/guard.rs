@@ -25,7 +25,7 @@ pub(crate) async fn guard(State(web): State<AuditWeb>, req: Request, next: Next)
     let access = match web.authorizer.authorize(&head).await {
         Ok(access) => access,
         Err(refusal) => {
-            let actor = refusal.actor.clone();
+            let actor = refusal.facts.actor.clone();
             let problem = Problem::from(refusal);
             asked.record_refused(&web.auditor, Some(actor), &problem);
             return protected(problem.into_response());

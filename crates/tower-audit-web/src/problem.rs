@@ -194,7 +194,7 @@ impl Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let (kind, title, detail) = match refusal.status {
+        let (kind, title, detail) = match refusal.facts.status {
             StatusCode::UNAUTHORIZED => (
                 "urn:tower-audit:unauthenticated",
                 "Sign in first",
@@ -212,9 +212,9 @@ impl From<Refusal> for Problem {
             ),
         };
         Facts {
-            challenge: refusal.challenge,
-            login: refusal.login,
-            ..Facts::new(refusal.status, kind, title, detail)
+            challenge: refusal.facts.challenge,
+            login: refusal.facts.login,
+            ..Facts::new(refusal.facts.status, kind, title, detail)
         }
         .into()
     }

@@ -75,76 +75,79 @@ async fn an_event_is_shown_with_all_its_columns() {
     assert_eq!(Value::Object(event), expected);
 }
 
+/// Requests that are wrong: the parameter, where in it, and how the hint begins.
+const WRONG: &[(&str, &str, u64, &str)] = &[
+    (
+        "/events?q=actor:alice%20oucome:denied",
+        "q",
+        13,
+        "did you mean `outcome`?",
+    ),
+    (
+        "/events?q=created:2026-02-30",
+        "q",
+        9,
+        "write a day such as",
+    ),
+    ("/export?q=ip:10.0.0", "q", 4, "write one, such as"),
+    (
+        "/events?limit=0",
+        "limit",
+        0,
+        "write a whole number from 1 to 1000",
+    ),
+    (
+        "/events?limit=1001",
+        "limit",
+        0,
+        "write a whole number from 1 to 1000",
+    ),
+    (
+        "/events?limit=%2B5",
+        "limit",
+        0,
+        "write a whole number from 1 to 1000",
+    ),
+    (
+        "/events?older_than=x",
+        "older_than",
+        0,
+        "take it from the page before, as it is",
+    ),
+    (
+        "/events?older_than=1&newer_than=1",
+        "older_than",
+        0,
+        "take it from the page before",
+    ),
+    ("/events?limt=5", "limt", 0, "did you mean `limit`?"),
+    ("/events?q=a:b&q=c:d", "q", 0, "leave one out"),
+    (
+        "/histogram?buckets=0",
+        "buckets",
+        0,
+        "write a whole number from 1 to 500",
+    ),
+    ("/top?field=meta", "field", 0, "write actor, kind"),
+    ("/top", "field", 0, "write actor, kind"),
+    (
+        "/export?format=xml",
+        "format",
+        0,
+        "write jsonl, csv, ocsf, ecs, cloudevents",
+    ),
+    (
+        "/events/stream?after=x",
+        "after",
+        0,
+        "take it from the last event",
+    ),
+];
+
 #[tokio::test]
 async fn what_is_wrong_with_a_request_is_said_with_place_and_hint() {
     let site = Site::with(&[]).await;
-    for (path, parameter, position, hint) in [
-        (
-            "/events?q=actor:alice%20oucome:denied",
-            "q",
-            13,
-            "did you mean `outcome`?",
-        ),
-        (
-            "/events?q=created:2026-02-30",
-            "q",
-            9,
-            "write a day such as",
-        ),
-        ("/export?q=ip:10.0.0", "q", 4, "write one, such as"),
-        (
-            "/events?limit=0",
-            "limit",
-            0,
-            "write a whole number from 1 to 1000",
-        ),
-        (
-            "/events?limit=1001",
-            "limit",
-            0,
-            "write a whole number from 1 to 1000",
-        ),
-        (
-            "/events?limit=%2B5",
-            "limit",
-            0,
-            "write a whole number from 1 to 1000",
-        ),
-        (
-            "/events?older_than=x",
-            "older_than",
-            0,
-            "take it from the page before, as it is",
-        ),
-        (
-            "/events?older_than=1&newer_than=1",
-            "older_than",
-            0,
-            "take it from the page before",
-        ),
-        ("/events?limt=5", "limt", 0, "did you mean `limit`?"),
-        ("/events?q=a:b&q=c:d", "q", 0, "leave one out"),
-        (
-            "/histogram?buckets=0",
-            "buckets",
-            0,
-            "write a whole number from 1 to 500",
-        ),
-        ("/top?field=meta", "field", 0, "write actor, kind"),
-        ("/top", "field", 0, "write actor, kind"),
-        (
-            "/export?format=xml",
-            "format",
-            0,
-            "write jsonl, csv, ocsf, ecs, cloudevents",
-        ),
-        (
-            "/events/stream?after=x",
-            "after",
-            0,
-            "take it from the last event",
-        ),
-    ] {
+    for (path, parameter, position, hint) in WRONG {
         let answer = site.get("root", path).await;
         assert_eq!(
             (answer.status.as_u16(), answer.header("content-type")),
@@ -152,10 +155,10 @@ async fn what_is_wrong_with_a_request_is_said_with_place_and_hint() {
             "{path}"
         );
         let problem = answer.json();
-        assert_eq!(problem["parameter"], parameter, "{path}");
+        assert_eq!(problem["parameter"], *parameter, "{path}");
         assert_eq!(
             problem["position"].as_u64().unwrap_or(0),
-            position,
+            *position,
             "{path}"
         );
         assert!(

@@ -85,9 +85,9 @@ async fn what_is_written_from_now_on_is_told() {
     let mut listener = Listener::new(site.open("root", "/events/stream", &[]).await);
     assert_eq!(listener.next().await.unwrap().kind, "ready");
     let (old, new) = (event(-100), event(100));
-    site.trail.append(&[old.clone()]).await.unwrap();
+    site.trail.append(std::slice::from_ref(&old)).await.unwrap();
     assert_eq!(listener.event().await.0, id(&old));
-    site.trail.append(&[new.clone()]).await.unwrap();
+    site.trail.append(std::slice::from_ref(&new)).await.unwrap();
     assert_eq!(listener.event().await.0, id(&new));
 }
 
@@ -148,7 +148,10 @@ async fn only_what_passes_the_search_and_the_tenant_is_told() {
     );
     listener.next().await.unwrap();
     let again = of("acme", Outcome::Denied);
-    site.trail.append(&[again.clone()]).await.unwrap();
+    site.trail
+        .append(std::slice::from_ref(&again))
+        .await
+        .unwrap();
     assert_eq!(listener.event().await.0, id(&again));
 }
 
