@@ -1,13 +1,19 @@
 //! What every request passes: who may, what is recorded, and what a browser may do with the answer.
 
 use axum::{
-    extract::{Request, State},
+    extract::{OriginalUri, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 
-use crate::{problem::Problem, trail::Asked, view::View, web::AuditWeb};
+use crate::{
+    problem::Problem,
+    trail::Asked,
+    view::View,
+    viewer::{self, Base},
+    web::AuditWeb,
+};
 
 /// Says of a response that whoever made it recorded the view.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +23,18 @@ pub(crate) struct IsRecorded;
 pub(crate) async fn guard(State(web): State<AuditWeb>, req: Request, next: Next) -> Response {
     let (mut head, body) = req.into_parts();
     let asked = Asked::of(&head);
+    let base = base(&web, &head);
+    let is_page = viewer::is_page(head.uri.path());
+    let answered = |problem: Problem| {
+        protected(match is_page {
+            true => viewer::failure(&base.0, &problem),
+            false => problem.into_response(),
+        })
+    };
     if comes_from_another_site(&head.headers) {
         let problem = Problem::cross_site();
         asked.record_refused(&web.auditor, None, &problem);
-        return protected(problem.into_response());
+        return answered(problem);
     }
     let access = match web.authorizer.authorize(&head).await {
         Ok(access) => access,
@@ -28,17 +42,35 @@ pub(crate) async fn guard(State(web): State<AuditWeb>, req: Request, next: Next)
             let actor = refusal.facts.actor.clone();
             let problem = Problem::from(refusal);
             asked.record_refused(&web.auditor, Some(actor), &problem);
-            return protected(problem.into_response());
+            return answered(problem);
         }
     };
     let view = View::new(web.reader.clone(), access.clone(), web.settings.clone());
     head.extensions.insert(view);
     head.extensions.insert(asked.clone());
-    let response = next.run(Request::from_parts(head, body)).await;
+    head.extensions.insert(base.clone());
+    let mut response = next.run(Request::from_parts(head, body)).await;
     if response.extensions().get::<IsRecorded>().is_none() {
         asked.record(&web.auditor, &access, response.status());
     }
-    protected(response)
+    match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => answered(problem),
+        None => protected(response),
+    }
+}
+
+/// Returns where the router is nested, as a browser sees it.
+fn base(web: &AuditWeb, head: &Parts) -> Base {
+    let original = head
+        .extensions
+        .get::<OriginalUri>()
+        .map_or("", |uri| uri.0.path());
+    let nested = original
+        .strip_suffix(head.uri.path())
+        .or_else(|| original.strip_suffix('/'));
+    // At the root of the router nothing stands behind where it is nested.
+    let nested = nested.unwrap_or(if head.uri.path() == "/" { original } else { "" });
+    Base(web.settings.base.as_deref().unwrap_or(nested).into())
 }
 
 /// Returns whether a page of another site asks, other than by a link that somebody follows.

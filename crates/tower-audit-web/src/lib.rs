@@ -34,11 +34,13 @@
 //! | `/histogram`, `/top`, `/count` | events over time by outcome; the most frequent values of a field; roughly how many |
 //! | `/export` | all events of a search, as JSON Lines, CSV, OCSF, ECS or CloudEvents, plain, gzip or zstd |
 //! | `/openapi.json` | the OpenAPI 3.1 document of all of these |
+//! | `/`, `/view/{id}` | the viewer: a page of events with a search box and a histogram, and one of each event |
 //!
 //! # Guarantees
 //!
 //! - Nothing is served without an [`Authorizer`], which is asked for each request.
 //! - What belongs to another tenant is as if it were not there. One place sees to that.
+//! - The viewer works without a script, loads nothing from elsewhere, and shows whatever was stored as text.
 //! - Every view, granted or refused, and every export is itself recorded: `audit.log.view`, `audit.export.create`. An
 //!   export that cannot be recorded is not made.
 //! - An export is read as fast as its client takes it, in flat memory, and stops when the client leaves.
@@ -58,6 +60,7 @@ mod problem;
 mod reader;
 mod trail;
 mod view;
+mod viewer;
 mod web;
 
 pub use access::{Access, Authorizer, Refusal};

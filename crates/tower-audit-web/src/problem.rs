@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tower_audit_core::{
     StoreError,
@@ -249,6 +249,17 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl Problem {
+    /// Returns what a header says of the problem.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<HeaderValue> {
+        match *name {
+            header::WWW_AUTHENTICATE => self.challenge.clone(),
+            header::RETRY_AFTER if self.status == 503 => Some(HeaderValue::from_static("5")),
+            _ => None,
+        }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_string(&*self).unwrap_or_default();
@@ -258,16 +269,13 @@ impl IntoResponse for Problem {
             body,
         )
             .into_response();
-        if let Some(challenge) = self.challenge.clone() {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge);
+        for name in [header::WWW_AUTHENTICATE, header::RETRY_AFTER] {
+            if let Some(value) = self.header(&name) {
+                response.headers_mut().insert(name, value);
+            }
         }
-        if self.status == 503 {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        }
+        // For whoever says it in another form.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     api, export, guard,
     problem::Problem,
     reader::DynReader,
+    viewer,
 };
 
 /// The API and the viewer of a trail.
@@ -98,9 +99,13 @@ impl AuditWeb {
         Arc::make_mut(&mut self.settings)
     }
 
-    /// Returns the routes, to nest under any path.
-    pub fn router(self) -> Router {
+    /// Returns the routes, to nest under any path of an app, whatever the app's own state is.
+    pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         Router::new()
+            .route("/", get(viewer::list))
+            .route("/view/{id}", get(viewer::detail))
+            .route("/assets/viewer.css", get(viewer::style))
+            .route("/assets/viewer.js", get(viewer::script))
             .route("/events", get(api::events))
             .route("/events/stream", get(api::stream))
             .route("/events/{id}", get(api::event))

@@ -14,17 +14,14 @@ use axum::{
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
-use tower_audit::{Actor, AuditContext, AuditLayer, Page, audited, identify};
+use tower_audit::{Actor, AuditContext, AuditLayer, audited, identify};
+use tower_audit_web::AuditWeb;
 
-use crate::{
-    auth::{AuthUser, authenticate},
-    database::Database,
-};
+use crate::auth::{AuthUser, authenticate};
 
 #[derive(Clone)]
 struct App {
     projects: Arc<Mutex<BTreeMap<u64, Project>>>,
-    database: Database,
 }
 
 #[derive(Clone, Serialize)]
@@ -45,8 +42,8 @@ struct Login {
     password: String,
 }
 
-/// The routes, with the audit layer around all of them.
-pub(crate) fn router(audit: AuditLayer, database: Database) -> Router {
+/// The routes, with the audit layer around all of them, and the trail itself to look at.
+pub(crate) fn router(audit: AuditLayer, web: AuditWeb) -> Router {
     let delete = delete_project.layer(audited("project.delete").target("project", "id"));
     Router::new()
         .route("/projects", post(create_project))
@@ -55,7 +52,7 @@ pub(crate) fn router(audit: AuditLayer, database: Database) -> Router {
             "/login",
             post(login.layer(audited("user.login").target_kind("user"))),
         )
-        .route("/audit", get(newest))
+        .nest("/audit", web.router())
         .layer(identify::<AuthUser>(|user| {
             Actor::user(&user.0).auth_method("bearer")
         }))
@@ -63,7 +60,6 @@ pub(crate) fn router(audit: AuditLayer, database: Database) -> Router {
         .layer(audit)
         .with_state(App {
             projects: Arc::default(),
-            database,
         })
 }
 
@@ -131,12 +127,4 @@ async fn login(
     Ok(Json(
         serde_json::json!({ "token": format!("demo-{}", login.user) }),
     ))
-}
-
-/// The newest 50 rows. A real service would ask who wants to know.
-async fn newest(State(app): State<App>) -> Result<Json<Page>, StatusCode> {
-    app.database.newest().await.map(Json).map_err(|error| {
-        tracing::warn!("could not read the trail: {error}");
-        StatusCode::SERVICE_UNAVAILABLE
-    })
 }

@@ -1,11 +1,15 @@
-//! The caller: a bearer token `demo-<name>` is user `<name>`. Not for anything real.
+//! The caller: a bearer token `demo-<name>` is user `<name>`, and so is that name with the password `demo`, which is
+//! what a browser asks for. Not for anything real.
 
 use axum::{
     extract::{FromRequestParts, Request},
-    http::{StatusCode, header::AUTHORIZATION, request::Parts},
+    http::{HeaderValue, StatusCode, header::AUTHORIZATION, request::Parts},
     middleware::Next,
     response::Response,
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use tower_audit::Actor;
+use tower_audit_web::{Access, Refusal};
 
 /// Who called.
 #[derive(Clone, Debug)]
@@ -17,13 +21,35 @@ pub(crate) async fn authenticate(mut req: Request, next: Next) -> Response {
         .headers()
         .get(AUTHORIZATION)
         .and_then(|header| header.to_str().ok());
-    let name = header
-        .and_then(|header| header.strip_prefix("Bearer demo-"))
-        .filter(|name| !name.is_empty());
-    if let Some(name) = name.map(str::to_owned) {
+    let name = header.and_then(|header| bearer(header).or_else(|| basic(header)));
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
         req.extensions_mut().insert(AuthUser(name));
     }
     next.run(req).await
+}
+
+fn bearer(header: &str) -> Option<String> {
+    header.strip_prefix("Bearer demo-").map(str::to_owned)
+}
+
+fn basic(header: &str) -> Option<String> {
+    let decoded = BASE64_STANDARD
+        .decode(header.strip_prefix("Basic ")?)
+        .ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (name, password) = decoded.split_once(':')?;
+    (password == "demo").then(|| name.to_owned())
+}
+
+/// Lets whoever is signed in see all of the trail. A real service would ask for more than that.
+pub(crate) fn may_read(head: &Parts) -> Result<Access, Refusal> {
+    let challenge = HeaderValue::from_static("Basic realm=\"any name, password demo\"");
+    let user = head.extensions.get::<AuthUser>();
+    let user = user.ok_or_else(|| Refusal::unauthenticated().challenge(challenge))?;
+    let actor = Actor::user(&user.0).auth_method("demo");
+    Ok(Access::all_tenants(actor)
+        .with_personal_data()
+        .with_export())
 }
 
 /// A handler that takes an [`AuthUser`] refuses the anonymous.

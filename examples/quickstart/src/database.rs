@@ -9,10 +9,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
 use tokio::task::JoinHandle;
-use tower_audit::{
-    Auditor, AuditorBuilder, EventReader, Filter, MigrateError, Page, PageSize, PgStore, Seek,
-    SqliteStore, StoreError,
-};
+use tower_audit::{Auditor, AuditorBuilder, MigrateError, PgStore, SqliteStore};
+use tower_audit_web::{AuditWeb, Authorizer};
 
 /// The database that the URL names.
 #[derive(Clone)]
@@ -79,19 +77,13 @@ impl Database {
         }
     }
 
-    pub(crate) async fn newest(&self) -> Result<Page, StoreError> {
-        let (all, size) = (Filter::new(), PageSize::default());
+    /// Returns the trail to look at, for whom the authorizer lets in.
+    pub(crate) fn web(&self, authorizer: impl Authorizer, auditor: &Auditor) -> AuditWeb {
         match self {
             Self::Sqlite { pool, .. } => {
-                SqliteStore::new(pool.clone())
-                    .page(&all, Seek::Newest, size)
-                    .await
+                AuditWeb::new(SqliteStore::new(pool.clone()), authorizer, auditor)
             }
-            Self::Postgres(pool) => {
-                PgStore::new(pool.clone())
-                    .page(&all, Seek::Newest, size)
-                    .await
-            }
+            Self::Postgres(pool) => AuditWeb::new(PgStore::new(pool.clone()), authorizer, auditor),
         }
     }
 

@@ -1,5 +1,7 @@
 //! A small projects API whose requests land in an audit table: `cargo run -p quickstart`.
 //!
+//! With `--demo` the trail begins with a few hundred events of a week.
+//!
 //! `PORT` (default 3000) and `DATABASE_URL` (default a file `audit.db` in the working directory; a
 //! `postgres://` URL works too) are read from the environment.
 #![expect(clippy::print_stdout, reason = "a command talks to the terminal")]
@@ -7,6 +9,7 @@
 mod api;
 mod auth;
 mod database;
+mod demo;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -36,7 +39,11 @@ async fn main() -> anyhow::Result<()> {
 
     let service = concat!(env!("CARGO_PKG_NAME"), "@", env!("CARGO_PKG_VERSION"));
     let auditor = database.start(Auditor::builder().service(service));
-    let app = api::router(AuditLayer::new(auditor.clone()), database.clone());
+    if std::env::args().any(|argument| argument == "--demo") {
+        println!("{} events of a demo", demo::record(&auditor).await);
+    }
+    let web = database.web(auth::may_read, &auditor);
+    let app = api::router(AuditLayer::new(auditor.clone()), web);
 
     let listener = listen().await?;
     print_help(listener.local_addr()?, &database);
@@ -104,9 +111,13 @@ Listening on http://{address}. Try, in another terminal:
   curl -i http://{address}/projects -H 'authorization: Bearer demo-alice' -H 'content-type: application/json' -d '{{\"name\": \"apollo\"}}'
   curl -i -X DELETE http://{address}/projects/1
   curl -i http://{address}/login -H 'content-type: application/json' -d '{{\"user\": \"bob\", \"password\": \"guess\"}}'
-  curl -s http://{address}/audit
+  curl -s http://{address}/audit/events -H 'authorization: Bearer demo-auditor'
 
-Each of the first three leaves a row. See them with
+Each of the first three leaves a row. Look at them in a browser, as anybody with the password demo, at
+
+  http://{address}/audit
+
+or with
 
   {}
 

@@ -5,3 +5,4 @@ mod api;
 mod export;
 mod live;
 mod site;
+mod viewer;

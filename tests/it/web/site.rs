@@ -89,7 +89,7 @@ impl Site {
     /// Returns the answer to a GET of this path below `/admin/audit`.
     pub(super) async fn get(&self, who: &str, path: &str) -> Answer {
         self.call(
-            Request::get(format!("/admin/audit{path}"))
+            Request::get(below(path))
                 .header("x-who", who)
                 .body(Body::empty())
                 .unwrap(),
@@ -110,7 +110,7 @@ impl Site {
 
     /// Returns the body of the answer, to be read bit by bit.
     pub(super) async fn open(&self, who: &str, path: &str, headers: &[(&str, &str)]) -> Body {
-        let mut req = Request::get(format!("/admin/audit{path}")).header("x-who", who);
+        let mut req = Request::get(below(path)).header("x-who", who);
         for (name, value) in headers {
             req = req.header(*name, *value);
         }
@@ -125,5 +125,13 @@ impl Site {
     pub(super) async fn looks(&self) -> Vec<AuditEvent> {
         self.auditor.flush().await;
         self.looks.events()
+    }
+}
+
+/// Returns the path as it is outside of the router, where its root has no slash at its end.
+fn below(path: &str) -> String {
+    match path.strip_prefix('/') {
+        Some(rest) if rest.is_empty() || rest.starts_with('?') => format!("/admin/audit{rest}"),
+        _ => format!("/admin/audit{path}"),
     }
 }

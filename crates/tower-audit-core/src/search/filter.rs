@@ -1,6 +1,6 @@
 //! Which events a reader asks for.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::Range, str::FromStr};
 
 use chrono::{DateTime, Utc};
 
@@ -40,7 +40,23 @@ impl Filter {
     ///
     /// Returns an error that says where the text is wrong and what to write instead.
     pub fn parse(text: &str, now: DateTime<Utc>) -> Result<Self, SearchError> {
-        parse::filter(text, now)
+        let terms = parse::terms(text, now)?;
+        Ok(Self {
+            terms: terms.into_iter().map(|(_, term)| term).collect(),
+        })
+    }
+
+    /// Returns the terms that the text describes, each with where it stands in the text, in bytes. For whoever changes
+    /// a search and leaves the rest of it as it was written, such as `-24h`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error as [`parse`](Self::parse) does.
+    pub fn parse_terms(
+        text: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(Range<usize>, Term)>, SearchError> {
+        parse::terms(text, now)
     }
 
     /// Returns the terms.

@@ -3,8 +3,8 @@
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 
-use super::{Field, json};
-use crate::event::EventId;
+use super::{Field, FieldKind, Filter, SearchError, json, parse};
+use crate::event::{EventId, Text};
 
 /// One condition of a search: that a field is any of some values, or none of them.
 ///
@@ -70,6 +70,31 @@ impl Span {
 }
 
 impl Term {
+    /// Returns the term that the field is this text, or of a field that holds none, what the text spells.
+    ///
+    /// ```
+    /// use tower_audit_core::search::{Field, Term};
+    ///
+    /// assert_eq!(Term::is(Field::Actor, "a b").unwrap().to_string(), r#"actor:"a b""#);
+    /// assert!(Term::is(Field::Status, "many").is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text is no value of the field.
+    pub fn is(field: Field, text: &str) -> Result<Self, SearchError> {
+        if matches!(field.kind(), FieldKind::Text) {
+            let text = Text::from(text).as_str().to_owned();
+            return Ok(Self::new(field, vec![Match::Is(text)]));
+        }
+        let written = format!("{}:{text}", field.key());
+        let mut terms = Filter::parse(&written, chrono::DateTime::UNIX_EPOCH)?.terms;
+        match terms.len() {
+            1 => Ok(terms.remove(0)),
+            _ => Err(parse::no_value(&written)),
+        }
+    }
+
     pub(super) fn new(field: Field, any_of: Vec<Match>) -> Self {
         Self {
             field,

@@ -4,20 +4,26 @@ mod lexer;
 mod time;
 mod value;
 
+use std::ops::Range;
+
 use chrono::{DateTime, Utc};
 
 use self::lexer::{Lexer, Word};
-use super::{Field, FieldKind, Filter, Match, SearchError, Term};
+use super::{Field, FieldKind, Match, SearchError, Term};
 
 pub(super) use time::{EARLIEST, LATEST};
 
-pub(super) fn filter(text: &str, now: DateTime<Utc>) -> Result<Filter, SearchError> {
+/// Parses the terms of a text, each with where it stands.
+pub(super) fn terms(
+    text: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<(Range<usize>, Term)>, SearchError> {
     let mut lexer = Lexer::new(text);
     if text.len() > MAX_BYTES {
         let problem = format!("a search has at most {MAX_BYTES} bytes, not {}", text.len());
         return Err(lexer.error(0..text.len(), problem, "leave something out"));
     }
-    let mut terms = Vec::new();
+    let mut terms: Vec<(Range<usize>, Term)> = Vec::new();
     while lexer.skip_space() {
         let start = lexer.at();
         let term = term(&mut lexer, now)?;
@@ -25,12 +31,16 @@ pub(super) fn filter(text: &str, now: DateTime<Utc>) -> Result<Filter, SearchErr
             let problem = format!("a search has at most {MAX_TERMS} terms");
             return Err(lexer.error(start..lexer.at(), problem, "leave something out"));
         }
-        if let Some(other) = terms.iter().find(|other| exclude(other, &term)) {
+        if let Some(other) = terms
+            .iter()
+            .map(|(_, term)| term)
+            .find(|other| exclude(other, &term))
+        {
             return Err(twice(&lexer, start, other, &term));
         }
-        terms.push(term);
+        terms.push((start..lexer.at(), term));
     }
-    Ok(Filter { terms })
+    Ok(terms)
 }
 
 /// Parses one term.
@@ -118,11 +128,7 @@ fn segment(lexer: &mut Lexer<'_>, field: Field) -> Result<String, SearchError> {
 }
 
 /// Refuses a key that not every store can be asked for.
-fn check_key(
-    lexer: &Lexer<'_>,
-    span: &std::ops::Range<usize>,
-    key: &str,
-) -> Result<(), SearchError> {
+fn check_key(lexer: &Lexer<'_>, span: &Range<usize>, key: &str) -> Result<(), SearchError> {
     if key.contains(['"', '\\']) || key.chars().any(char::is_control) {
         return Err(lexer.error(
             span.clone(),
@@ -133,7 +139,7 @@ fn check_key(
     Ok(())
 }
 
-fn unknown_key(lexer: &Lexer<'_>, span: std::ops::Range<usize>, name: &str) -> SearchError {
+fn unknown_key(lexer: &Lexer<'_>, span: Range<usize>, name: &str) -> SearchError {
     let near = Field::ALL
         .iter()
         .flat_map(|field| [field.key(), field.column()])
@@ -179,6 +185,11 @@ fn stands_alone(lexer: &mut Lexer<'_>, start: usize) -> SearchError {
         format!("`{word}` stands alone"),
         &format!("say what it is, such as {}", hints.join(" or ")),
     )
+}
+
+/// Says that the text is more than one term.
+pub(super) fn no_value(text: &str) -> SearchError {
+    Lexer::new(text).error(0..text.len(), "this is not one value", "leave the rest out")
 }
 
 /// Returns whether no event can pass both.

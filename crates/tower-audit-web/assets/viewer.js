@@ -1,0 +1,175 @@
+// What a script adds to pages that work without one: local times, the keyboard, a drawer, and the live tail.
+"use strict";
+(() => {
+  const page = document.documentElement;
+  page.classList.add("js");
+  const $ = (selector, from = document) => from.querySelector(selector);
+  const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
+
+  // Times in the zone of whoever looks; UTC stays in the title.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const two = (number) => String(number).padStart(2, "0");
+  const local = (time) =>
+    `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ` +
+    `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
+  const localize = (from) => {
+    for (const element of $$("time[datetime]", from)) {
+      const time = new Date(element.dateTime);
+      if (!Number.isNaN(time.getTime())) {
+        element.title = `${element.dateTime} (UTC)`;
+        element.textContent = local(time);
+      }
+    }
+  };
+  localize(document);
+  const zoneLabel = $("#zone");
+  if (zoneLabel) zoneLabel.textContent = `(${zone})`;
+
+  // Copying.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = "copied";
+    } catch {
+      button.textContent = "select it";
+    }
+  });
+
+  // The drawer shows the page of an event beside the others.
+  const drawer = $("#drawer");
+  let opener = null;
+  const open = async (link) => {
+    let text;
+    try {
+      const answer = await fetch(link.href, { headers: { accept: "text/html" } });
+      text = await answer.text();
+    } catch {
+      location.href = link.href;
+      return;
+    }
+    const found = new DOMParser().parseFromString(text, "text/html");
+    const detail = $("#detail", found) || $("main", found);
+    const close = document.createElement("button");
+    close.type = "button";
+    close.className = "close";
+    close.textContent = "Close";
+    close.addEventListener("click", () => drawer.close());
+    const whole = document.createElement("a");
+    whole.href = link.href;
+    whole.textContent = "Open as a page";
+    drawer.replaceChildren(close, whole, document.adoptNode(detail));
+    localize(drawer);
+    opener = link;
+    if (!drawer.open) drawer.showModal();
+    drawer.scrollTop = 0;
+  };
+  if (drawer) {
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest("a.open");
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+      event.preventDefault();
+      open(link);
+    });
+    drawer.addEventListener("click", (event) => {
+      if (event.target === drawer) drawer.close();
+    });
+    drawer.addEventListener("close", () => opener && opener.focus());
+  }
+
+  // The keyboard.
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, select");
+    if (event.key === "Escape" && typing) typing.blur();
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || (drawer && drawer.open)) return;
+    if (event.key === "/") {
+      event.preventDefault();
+      $("#q").focus();
+      $("#q").select();
+    } else if (event.key === "j" || event.key === "k") {
+      const links = $$("#rows a.open");
+      const row = document.activeElement && document.activeElement.closest("tr.row");
+      const at = row ? links.indexOf($("a.open", row)) : -1;
+      const next = event.key === "j" ? at + 1 : Math.max(at - 1, 0);
+      if (links[next]) links[next].focus();
+    }
+  });
+  // One menu at a time, and none after Escape.
+  const menus = $$("details.menu, details.help");
+  for (const menu of menus) {
+    menu.addEventListener("toggle", () => {
+      if (menu.open) for (const other of menus) if (other !== menu) other.open = false;
+    });
+  }
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") for (const menu of menus) menu.open = false;
+  });
+
+  // The live tail.
+  const live = $("#live");
+  if (!live) return;
+  const state = $("#live-state");
+  const rows = $("#rows");
+  const template = $("#row-template");
+  const base = new URL(live.dataset.stream, location.href).pathname.replace(/\/events\/stream$/, "");
+  const query = new URLSearchParams(location.search).get("q") ?? "-action:audit.*";
+  const quoted = (text) =>
+    /^[^\s,"*]+$/.test(text) ? text : `"${text.replace(/["\\]/g, "\\$&")}"`;
+  const link = (element, key, value, shown = value) => {
+    element.textContent = shown;
+    element.href = `${base || "/"}?q=${encodeURIComponent(`${query} ${key}:${quoted(value)}`.trim())}`;
+  };
+  const MOST = 500;
+  let source = null;
+  let told = 0;
+  const show = (event) => {
+    const row = template.content.firstElementChild.cloneNode(true);
+    row.dataset.id = event.id;
+    const opened = $("a.open", row);
+    opened.href = `${base}/view/${event.id}?q=${encodeURIComponent(query)}`;
+    $("time", row).dateTime = event.created_at;
+    link($(".who a", row), "actor", event.actor_id, event.actor_name || event.actor_id);
+    link($(".what a", row), "action", event.action);
+    $(".target span", row).textContent = event.target_type;
+    if (event.target_id) link($(".target a", row), "target", event.target_id);
+    else $(".target a", row).remove();
+    link($(".outcome a", row), "outcome", event.outcome);
+    $(".outcome a", row).classList.add(event.outcome);
+    $(".outcome span", row).textContent = [event.status, event.reason].filter(Boolean).join(" ");
+    if (event.ip_address) link($(".where a", row), "ip", event.ip_address);
+    else $(".where a", row).remove();
+    localize(row);
+    // What was completed takes its own place.
+    const before = rows.querySelector(`tr[data-id="${CSS.escape(event.id)}"]`);
+    if (before) before.replaceWith(row);
+    else rows.prepend(row);
+    while (rows.children.length > MOST) rows.lastElementChild.remove();
+    const region = $(".scroll");
+    region.hidden = false;
+    const empty = $("#empty");
+    if (empty) empty.hidden = true;
+    told += 1;
+    state.textContent = `${told} new`;
+  };
+  const pause = (word) => {
+    if (source) source.close();
+    source = null;
+    live.setAttribute("aria-pressed", "false");
+    live.textContent = "Live";
+    state.textContent = word;
+  };
+  live.addEventListener("click", () => {
+    if (source) return pause("paused");
+    source = new EventSource(live.dataset.stream);
+    live.setAttribute("aria-pressed", "true");
+    live.textContent = "Pause";
+    state.textContent = "connecting";
+    source.addEventListener("ready", () => { if (!told) state.textContent = "waiting for events"; });
+    source.addEventListener("audit", (message) => show(JSON.parse(message.data)));
+    source.addEventListener("error", () => {
+      // It comes again by itself, unless it was refused.
+      if (source && source.readyState === EventSource.CLOSED) pause("the trail does not answer");
+    });
+  });
+})();
