@@ -2,6 +2,8 @@
 
 #[path = "../fuzz/check/client.rs"]
 mod client;
+#[path = "../fuzz/check/search.rs"]
+mod search;
 #[path = "../fuzz/check/segment.rs"]
 mod segment;
 
@@ -22,4 +24,9 @@ fn whatever_is_in_a_segment_the_reader_finds_whole_records_and_does_not_panic() 
 #[test]
 fn whatever_a_client_writes_into_its_headers_it_does_not_choose_its_address() {
     each_file("client", client::client);
+}
+
+#[test]
+fn whatever_somebody_writes_into_a_search_it_survives_its_text_or_is_refused_with_a_place() {
+    each_file("search", search::search);
 }

@@ -20,6 +20,7 @@ mod modes;
 mod one_row;
 mod outage;
 mod placement;
+mod plans;
 mod policy;
 mod privacy;
 mod quickstart;

@@ -34,8 +34,8 @@ pub(crate) fn run_for(minutes: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The reader of spool segments, and the rule for the client's address.
-const TARGETS: [&str; 2] = ["segment", "client"];
+/// The reader of spool segments, the rule for the client's address, and the parser of searches.
+const TARGETS: [&str; 3] = ["segment", "client", "search"];
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz");
 

@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod browser;
 mod chaos;
 mod fuzz;
 mod test;
@@ -31,6 +32,9 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
         ["bench", "--quick"] => bench::run_all(Some("--quick")),
         ["pages"] => bench::pages(None),
         ["pages", "--quick"] => bench::pages(Some("--quick")),
+        ["browser"] => browser::test(),
+        ["openapi"] => browser::openapi(),
+        ["screenshots"] => browser::screenshots(),
         ["postgres"] => postgres::serve(),
         ["chaos"] => chaos::run_for("1"),
         ["chaos", minutes] => chaos::run_for(minutes),
@@ -55,6 +59,11 @@ Usage: cargo xtask <command>
              what one would pick instead; print one table, and write target/bench/summary.json.
              Takes wrk and valgrind, installed first where possible. --quick does fewer rounds,
              in less than five minutes.
+  browser    Use the viewer in a headless Chromium: what the tests do last. Takes chromium, node and
+             npm, installed first where possible, and two packages from the npm registry.
+  openapi    Let schemathesis try the API by its OpenAPI document. Takes python3, and packages from PyPI.
+  screenshots
+             Take the pictures of the viewer that are in the docs.
   pages [--quick]
              Make a trail of ten million rows in Postgres and of one million in SQLite, and measure
              how long the pages of each kind of search take. --quick makes a twentieth of it.
@@ -63,5 +72,5 @@ Usage: cargo xtask <command>
              Kill services, databases and connections under load, again and again (1 minute),
              and end with a table of what was answered, found, duplicated and lost.
   fuzz [minutes]
-             Fuzz the reader of spool segments and the rule for the client's address
-             (1 minute each). Needs a C++ compiler.";
+             Fuzz the reader of spool segments, the rule for the client's address and the
+             parser of searches (1 minute each). Needs a C++ compiler.";

@@ -7,7 +7,7 @@ use xtask::{
     postgres::{Postgres, VARIABLE},
 };
 
-use crate::bench;
+use crate::{bench, browser};
 
 /// Runs everything that must hold, cheapest first.
 pub(crate) fn run_all() -> anyhow::Result<()> {
@@ -39,6 +39,8 @@ pub(crate) fn run_all() -> anyhow::Result<()> {
         .args(["--target-dir", "target/shuttle", "interleavings"]))?;
     let postgres = Postgres::find_or_start()?;
     run(cargo().env(VARIABLE, postgres.url()).arg("test").args(all))?;
+    browser::test()?;
+    browser::openapi()?;
     bench::instructions()?;
     run(cargo()
         .env("RUSTDOCFLAGS", "-D warnings")

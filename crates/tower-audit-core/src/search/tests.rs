@@ -250,6 +250,26 @@ const WRONG: &[(&str, &str)] = &[
         "character 8: `500..400` ends before it begins; write the smaller one first",
     ),
     (
+        "status:<0",
+        "character 8: `<0` ends before it begins; write the smaller one first",
+    ),
+    (
+        "duration:<0ms",
+        "character 10: `<0ms` ends before it begins; write the smaller one first",
+    ),
+    (
+        "created:>9999",
+        "character 9: `>9999` ends before it begins; write the smaller one first",
+    ),
+    (
+        "created:<0001",
+        "character 9: `<0001` ends before it begins; write the smaller one first",
+    ),
+    (
+        "status:1000000000000000",
+        "character 8: `1000000000000000` is no number; write 404, 4xx, 400..499 or >=500",
+    ),
+    (
         "duration:5",
         "character 10: `5` is no duration; write a whole number and us, ms, s or m, such as >500ms or 1s..2s",
     ),

@@ -134,7 +134,8 @@ pub(crate) struct TopValue {
 #[utoipa::path(
     get, path = "/top", tag = "counts",
     params(
-        ("field" = String, Query, description = "The key of the field, as in a search: `actor`, `action`, `target`, `ip` and so on", example = "actor"),
+        ("field" = String, Query, description = "The key of the field, as in a search", example = "actor",
+            pattern = "^(actor|kind|name|auth|credential|behalf|action|target|type|outcome|reason|ip|peer|agent|status|method|route|path|request|trace|tenant|service)$"),
         ("q" = Option<String>, Query, description = "The search"),
         ("limit" = Option<u16>, Query, description = "How many values at most, 10 by default", minimum = 1, maximum = 1000),
     ),

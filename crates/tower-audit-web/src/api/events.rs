@@ -51,8 +51,8 @@ impl From<ShownPage> for EventPage {
     params(
         ("q" = Option<String>, Query, description = "The search, such as `actor:alice action:project.* -outcome:success`", example = "outcome:denied"),
         ("limit" = Option<u16>, Query, description = "How many events at most", minimum = 1, maximum = 1000),
-        ("older_than" = Option<String>, Query, description = "Events before this position, which `older` of a page is"),
-        ("newer_than" = Option<String>, Query, description = "Events after this position, which `newer` of a page is"),
+        ("older_than" = Option<String>, Query, description = "Events before this position, which `older` of a page is", pattern = "^1[0-9a-f]{48}$"),
+        ("newer_than" = Option<String>, Query, description = "Events after this position, which `newer` of a page is; not beside `older_than`", pattern = "^1[0-9a-f]{48}$"),
     ),
     responses((status = 200, body = EventPage, description = "The events, newest first"), Problems),
 )]

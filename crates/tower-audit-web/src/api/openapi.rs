@@ -15,7 +15,11 @@ use super::{
     __path_count, __path_event, __path_events, __path_histogram, __path_related, __path_stream,
     __path_top,
 };
-use crate::{export::__path_export, problem::Facts, web::AuditWeb};
+use crate::{
+    export::{__path_export, Compression, Format},
+    problem::Facts,
+    web::AuditWeb,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,7 +30,7 @@ use crate::{export::__path_export, problem::Facts, web::AuditWeb};
             created:2026-01-01..2026-02-01 meta.plan:pro`."
     ),
     paths(events, event, related, stream, histogram, top, count, export),
-    components(schemas(Facts))
+    components(schemas(Facts, Format, Compression))
 )]
 struct Api;
 

@@ -3,10 +3,12 @@
 use std::io::{self, Write as _};
 
 use flate2::write::GzEncoder;
+use utoipa::ToSchema;
 
 /// How an export is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(crate) enum Compression {
     None,
     Gzip,
     Zstd,

@@ -16,8 +16,10 @@ use futures_util::stream;
 use http::header;
 use tokio::sync::OwnedSemaphorePermit;
 use tower_audit_core::{Outcome, PageSize, Seek};
+use utoipa::ToSchema;
 
-use self::compress::{Compression, Compressor};
+pub(crate) use self::compress::Compression;
+use self::compress::Compressor;
 use crate::{
     api::Problems,
     event::Event,
@@ -30,12 +32,18 @@ use crate::{
 };
 
 /// What an exported event looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub(crate) enum Format {
+    /// An event a line, as the API shows it.
     Jsonl,
+    /// A row an event; text that a spreadsheet would run begins with an apostrophe.
     Csv,
+    /// API Activity (6003) of the Open Cybersecurity Schema Framework.
     Ocsf,
+    /// The Elastic Common Schema.
     Ecs,
+    /// CloudEvents 1.0.
     CloudEvents,
 }
 
@@ -97,8 +105,8 @@ impl Format {
     get, path = "/export", tag = "export",
     params(
         ("q" = Option<String>, Query, description = "The search"),
-        ("format" = Option<String>, Query, description = "`jsonl` (the default), `csv`, `ocsf` (API Activity, 6003), `ecs` or `cloudevents`"),
-        ("compression" = Option<String>, Query, description = "`none` (the default), `gzip` or `zstd`: the file itself is compressed"),
+        ("format" = Option<Format>, Query, description = "`jsonl` (the default), `csv`, `ocsf` (API Activity, 6003), `ecs` or `cloudevents`"),
+        ("compression" = Option<Compression>, Query, description = "`none` (the default), `gzip` or `zstd`: the file itself is compressed"),
     ),
     responses(
         (status = 200, description = "The events, a line each", content(

@@ -52,7 +52,7 @@ fn day(text: &str) -> Option<Span> {
             .ok()
             .filter(|_| text.len() == 4)
     };
-    let part = |text: &str| digits(text).filter(|_| text.len() == 2);
+    let part = |text: &str| small(text).filter(|_| text.len() == 2);
     match parts[..] {
         [y] => {
             let first = NaiveDate::from_ymd_opt(year(y)?, 1, 1)?;
@@ -81,7 +81,7 @@ fn clock(date: NaiveDate, text: &str) -> Option<Span> {
         None => (time, None),
     };
     let parts: Vec<_> = whole.split(':').collect();
-    let part = |text: &str| digits(text).filter(|_| text.len() == 2);
+    let part = |text: &str| small(text).filter(|_| text.len() == 2);
     let (time, unit) = match (&parts[..], fraction) {
         ([h, m], None) => (NaiveTime::from_hms_opt(part(h)?, part(m)?, 0)?, 60_000_000),
         ([h, m, s], None) => (
@@ -93,7 +93,7 @@ fn clock(date: NaiveDate, text: &str) -> Option<Span> {
                 .ok()
                 .filter(|places| (1..=6).contains(places))?;
             let unit = 10_u32.pow(6 - places);
-            let micros = digits(fraction)? * unit;
+            let micros = small(fraction)? * unit;
             (
                 NaiveTime::from_hms_micro_opt(part(h)?, part(m)?, part(s)?, micros)?,
                 i64::from(unit),
@@ -117,7 +117,7 @@ fn offset(text: &str) -> Option<i64> {
         Some(_) => 1,
     };
     let (hours, minutes) = text[1..].split_once(':')?;
-    let part = |text: &str, most: u32| digits(text).filter(|n| text.len() == 2 && *n <= most);
+    let part = |text: &str, most: u32| small(text).filter(|n| text.len() == 2 && *n <= most);
     let minutes = i64::from(part(hours, 23)? * 60 + part(minutes, 59)?);
     Some(sign * minutes * 60_000_000)
 }
@@ -133,7 +133,11 @@ fn age(text: &str) -> Option<TimeDelta> {
         "w" => 604_800,
         _ => return None,
     };
-    TimeDelta::try_seconds(i64::from(digits(number)?) * seconds)
+    TimeDelta::try_seconds(digits(number)?.checked_mul(seconds)?)
+}
+
+fn small(text: &str) -> Option<u32> {
+    digits(text).and_then(|number| u32::try_from(number).ok())
 }
 
 fn is_date(text: &str) -> bool {

@@ -58,15 +58,13 @@ fn other(text: &str, field: Field, now: DateTime<Utc>) -> Result<Match, Wrong> {
     let is_no = |what: &str, hint: &str| (format!("is no {what}"), hint.to_owned());
     let within = |span: Option<Span>, what: &str, hint: &str| {
         let span = span.ok_or_else(|| is_no(what, hint))?;
-        let ends_early = span
-            .from
-            .zip(span.until)
-            .is_some_and(|(from, until)| from >= until);
-        if ends_early {
-            return Err((
-                "ends before it begins".to_owned(),
-                "write the smaller one first".to_owned(),
-            ));
+        let (least, most) = match field.kind() {
+            FieldKind::Time => (time::EARLIEST, time::LATEST),
+            _ => (0, MOST),
+        };
+        if span.from.unwrap_or(least) >= span.until.unwrap_or(most) {
+            let problem = "ends before it begins".to_owned();
+            return Err((problem, "write the smaller one first".to_owned()));
         }
         Ok(Match::Within(span))
     };
@@ -141,7 +139,7 @@ fn number(text: &str) -> Option<Span> {
                 i64::from(class) * 100 + 100,
             ));
         }
-        let number = i64::from(digits(text)?);
+        let number = digits(text)?;
         Some(between(number, number + 1))
     };
     ranged(text, exact, exact)
@@ -157,7 +155,8 @@ fn duration(text: &str) -> Option<Span> {
             "m" => 60_000_000,
             _ => return None,
         };
-        Some((i64::from(digits(number)?).checked_mul(unit)?, unit))
+        let micros = digits(number)?.checked_mul(unit)?;
+        Some((micros, unit)).filter(|_| micros < MOST)
     };
     // Alone, `5ms` is anything that took five and a bit; as an end it is a point.
     let alone = |text: &str| parts(text).map(|(micros, unit)| between(micros, micros + unit));
@@ -200,11 +199,15 @@ pub(super) fn ranged(
     }
 }
 
-/// Parses a whole number without a sign.
-pub(super) fn digits(text: &str) -> Option<u32> {
+/// Parses a whole number without a sign, smaller than [`MOST`].
+pub(super) fn digits(text: &str) -> Option<i64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| is_number)
+    let number = text.parse().ok().filter(|_| is_number);
+    number.filter(|number| *number < MOST)
 }
+
+/// The first number that cannot be asked for.
+const MOST: i64 = 1_000_000_000_000_000;
 
 fn between(from: i64, until: i64) -> Span {
     Span {

@@ -1,0 +1,180 @@
+//! The viewer in a real browser, and the API in front of a client that knows its document alone.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context as _, bail};
+use xtask::{
+    command::{cargo, quiet, run},
+    debian,
+};
+
+/// Uses the viewer as people do, and fails if it does not do what it should.
+pub(crate) fn test() -> anyhow::Result<()> {
+    install()?;
+    let site = Site::start()?;
+    run(site
+        .node()?
+        .args(["--test", "--test-reporter=spec", "viewer.test.mjs"]))
+}
+
+/// Lets a client that knows nothing but the OpenAPI document try the API, and fails if the two differ. What never
+/// ends is left out.
+pub(crate) fn openapi() -> anyhow::Result<()> {
+    let site = Site::start()?;
+    debian::ensure("python3", "python3")?;
+    let venv = target().join("schemathesis");
+    if !venv.join("bin/pip").exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    }
+    let requirements = format!("{ROOT}/tests/openapi/requirements.txt");
+    run(Command::new(venv.join("bin/pip")).args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--requirement",
+        &requirements,
+    ]))?;
+    run(Command::new(venv.join("bin/schemathesis"))
+        .current_dir(target())
+        .arg("--config-file")
+        .arg(format!("{ROOT}/tests/openapi/schemathesis.toml"))
+        .args(["run", &format!("{}/audit/openapi.json", site.origin)])
+        .args(["--header", "Authorization: Bearer demo-probe"])
+        .args(["--checks", "all", "--max-examples", "60", "--no-color"])
+        .args(["--exclude-path", "/events/stream"]))
+}
+
+/// Takes the pictures of the docs.
+pub(crate) fn screenshots() -> anyhow::Result<()> {
+    install()?;
+    let site = Site::start()?;
+    let folder = format!("{ROOT}/crates/tower-audit-web/docs");
+    std::fs::create_dir_all(&folder)?;
+    run(site.node()?.args(["screenshots.mjs", &folder]))?;
+    debian::ensure("pngquant", "pngquant")?;
+    for picture in std::fs::read_dir(&folder)? {
+        let picture = picture?.path();
+        // Small enough to be in the repository.
+        let smaller = ["--force", "--ext", ".png", "--speed", "1", "--strip", "128"];
+        quiet(Command::new("pngquant").args(smaller).arg(picture))?;
+    }
+    Ok(())
+}
+
+/// The quickstart with its demo trail, until this is dropped.
+struct Site {
+    process: Child,
+    origin: String,
+    _folder: Folder,
+}
+
+impl Site {
+    fn start() -> anyhow::Result<Self> {
+        run(cargo().current_dir(ROOT).args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--workspace",
+            "--all-features",
+            "--bin",
+            "quickstart",
+        ]))?;
+        let folder = Folder::new()?;
+        let mut process = Command::new(target().join("debug/quickstart"))
+            .arg("--demo")
+            .current_dir(&folder.0)
+            .env("PORT", "0")
+            .env_remove("DATABASE_URL")
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("could not start the quickstart")?;
+        let said = origin(&mut process);
+        let mut site = Self {
+            process,
+            origin: String::new(),
+            _folder: folder,
+        };
+        site.origin = said?;
+        Ok(site)
+    }
+
+    fn node(&self) -> anyhow::Result<Command> {
+        let chromium = quiet(Command::new("sh").args(["-c", "command -v chromium"]))?;
+        let mut node = Command::new("node");
+        node.current_dir(FOLDER)
+            .env("TOWER_AUDIT_VIEWER", &self.origin)
+            .env("TOWER_AUDIT_CHROMIUM", chromium);
+        Ok(node)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // It is not asked to end well: nothing of it is kept.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn target() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    target.map_or_else(|| Path::new(ROOT).join("target"), PathBuf::from)
+}
+
+/// Installs the browser, and what drives it: nothing is downloaded but two packages, whose versions stand in
+/// `package.json`.
+fn install() -> anyhow::Result<()> {
+    debian::ensure("chromium", "chromium")?;
+    debian::ensure("node", "nodejs")?;
+    debian::ensure("npm", "npm")?;
+    run(Command::new("npm")
+        .current_dir(FOLDER)
+        .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
+        .args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--no-package-lock",
+            "--silent",
+        ]))
+}
+
+/// Waits until the quickstart says where it listens.
+fn origin(process: &mut Child) -> anyhow::Result<String> {
+    let output = process.stdout.take();
+    let output = output.context("the quickstart has no output")?;
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    let Some(line) = lines.find(|line| line.contains("Listening on ")) else {
+        bail!("the quickstart did not start");
+    };
+    let origin = line
+        .split_whitespace()
+        .find(|word| word.starts_with("http://"));
+    let origin = origin.context("the quickstart does not say where it listens")?;
+    Ok(origin.trim_end_matches('.').to_owned())
+}
+
+/// A folder that is gone when this is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> anyhow::Result<Self> {
+        let name = format!("tower-audit-viewer-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/browser");
