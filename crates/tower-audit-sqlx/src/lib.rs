@@ -4,11 +4,15 @@
 //! - [`PgStore`] (feature `postgres`) and [`SqliteStore`] (feature `sqlite`) write and read.
 //! - [`migrate`] makes the table; [`migration_status`] says which migrations are there.
 //!
+//! Both answer every question of an [`EventReader`](tower_audit_core::EventReader). `explain_page` of either shows what a page
+//! asks of the database, and the plans.
+//!
 //! # Guarantees
 //!
 //! - A row exists once, however often its batch is written.
 //! - The table refuses UPDATE, DELETE and TRUNCATE, but for the one move from `pending` to a final
 //!   outcome, also when it has become `unknown` in between because nobody completed it in time.
+//! - No question takes long because the table is: a page looks at a bounded number of rows, and says where it stopped.
 //! - [`migrate`] may be called by every replica at once, keeps its books in
 //!   `_tower_audit_migrations`, apart from the app's own migrations, and leaves no lock behind when
 //!   it fails.

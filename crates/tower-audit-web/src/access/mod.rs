@@ -21,6 +21,17 @@
 //! }
 //! # let _ = authorize;
 //! ```
+//!
+//! Without one there is nothing to nest:
+//!
+//! ```compile_fail,E0061
+//! use tower_audit_core::{Auditor, MemoryStore};
+//! use tower_audit_web::AuditWeb;
+//!
+//! let store = MemoryStore::new();
+//! let auditor = Auditor::new(store.clone());
+//! let web = AuditWeb::new(store, &auditor);
+//! ```
 
 pub(crate) mod authorizer;
 mod refusal;
