@@ -59,6 +59,10 @@
     const whole = document.createElement("a");
     whole.href = link.href;
     whole.textContent = "Open as a page";
+    if (!detail) {
+      location.href = link.href;
+      return;
+    }
     drawer.replaceChildren(close, whole, document.adoptNode(detail));
     localize(drawer);
     opener = link;
@@ -123,6 +127,8 @@
   const MOST = 500;
   let source = null;
   let told = 0;
+  // What was seen last: the page itself, and then each event.
+  const stream = new URL(live.dataset.stream, location.href);
   const show = (event) => {
     const row = template.content.firstElementChild.cloneNode(true);
     row.dataset.id = event.id;
@@ -161,12 +167,19 @@
   };
   live.addEventListener("click", () => {
     if (source) return pause("paused");
-    source = new EventSource(live.dataset.stream);
+    source = new EventSource(stream);
     live.setAttribute("aria-pressed", "true");
     live.textContent = "Pause";
     state.textContent = "connecting";
-    source.addEventListener("ready", () => { if (!told) state.textContent = "waiting for events"; });
-    source.addEventListener("audit", (message) => show(JSON.parse(message.data)));
+    const seen = (message) => stream.searchParams.set("after", message.lastEventId);
+    source.addEventListener("ready", (message) => {
+      seen(message);
+      if (!told) state.textContent = "waiting for events";
+    });
+    source.addEventListener("audit", (message) => {
+      seen(message);
+      show(JSON.parse(message.data));
+    });
     source.addEventListener("error", () => {
       // It comes again by itself, unless it was refused.
       if (source && source.readyState === EventSource.CLOSED) pause("the trail does not answer");

@@ -6,7 +6,7 @@ use axum::extract::{ConnectInfo, MatchedPath, OriginalUri};
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use tower_audit_core::{
-    Actor, AuditEvent, AuditEventBuilder as Builder, Auditor, Outcome, Target, Text,
+    Actor, AuditEvent, AuditEventBuilder as Builder, Auditor, Metadata, Outcome, Target, Text,
 };
 
 use crate::{access::Access, problem::Problem};
@@ -95,15 +95,17 @@ impl Asked {
             .metadata("format", format)
             .maybe(access.tenant.clone(), Builder::tenant_id);
         let pending = event.clone().outcome(Outcome::Pending).build();
-        let recorded = auditor.record_durable(pending.clone()).await;
-        match recorded {
-            Ok(_) => Ok(Export {
-                auditor: auditor.clone(),
-                event: Some(event.id(pending.id())),
-                begun: self.begun,
-            }),
-            Err(_) => Err(Problem::not_recorded()),
+        // From now on it ends, whatever becomes of this future.
+        let mut export = Export {
+            auditor: auditor.clone(),
+            event: Some(event.id(pending.id())),
+            begun: self.begun,
+        };
+        if auditor.record_durable(pending).await.is_err() {
+            export.end(Outcome::Failure, 0);
+            return Err(Problem::not_recorded());
         }
+        Ok(export)
     }
 
     fn event(&self, actor: Actor, action: &'static str, status: StatusCode) -> Builder {
@@ -122,7 +124,9 @@ impl Asked {
                 Builder::peer_address,
             );
         if let Some(search) = &self.search {
-            event = event.metadata("search", search.as_str());
+            // It may name people: what is captured is hidden from whoever may not see what is personal.
+            let said = Metadata::from_iter([("search", search.as_str())]);
+            event = event.captured(said);
         }
         event
     }
@@ -146,6 +150,12 @@ impl Export {
                 .duration(self.begun.elapsed());
             self.auditor.record(event.build().completing());
         }
+    }
+}
+
+impl Drop for Export {
+    fn drop(&mut self) {
+        self.end(Outcome::Aborted, 0);
     }
 }
 

@@ -29,6 +29,26 @@ mod with_full_indexes {
 }
 
 #[tokio::test]
+async fn a_tail_does_not_tell_of_rows_that_another_cluster_numbered() {
+    let database = Postgres::migrated().await;
+    let store = store(&database);
+    let begin = store
+        .tail(None, PageSize::default())
+        .await
+        .unwrap()
+        .position;
+    sqlx::query(
+        "INSERT INTO control_plane.audit_logs (actor_type, actor_id, action, target_type, target_id, outcome, write_order)
+         VALUES ('user', 'alice', 'project.update', '', '', 'success', '4000000000')",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    let tail = store.tail(Some(&begin), PageSize::default()).await.unwrap();
+    assert_eq!((tail.events.len(), tail.has_more), (0, false));
+}
+
+#[tokio::test]
 async fn a_tail_misses_no_row_whose_transaction_ends_late() {
     let database = Postgres::migrated().await;
     let store = store(&database);

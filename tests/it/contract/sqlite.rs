@@ -165,3 +165,19 @@ async fn the_bundled_sqlite_has_no_wal_reset_bug() {
         .collect();
     assert!(numbers >= vec![3, 51, 3], "{version}");
 }
+
+#[tokio::test]
+async fn the_number_of_the_next_write_comes_from_an_index() {
+    let database = Sqlite::migrated().await;
+    let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(
+        "EXPLAIN QUERY PLAN SELECT coalesce(max(write_order), 0) + 1 FROM audit_logs WHERE write_order IS NOT NULL",
+    )
+    .fetch_all(&database.pool)
+    .await
+    .unwrap();
+    assert!(
+        rows.iter()
+            .any(|row| row.3.contains("idx_audit_logs_write_order")),
+        "{rows:?}"
+    );
+}

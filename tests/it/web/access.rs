@@ -274,7 +274,8 @@ async fn every_look_is_recorded_granted_or_refused() {
             ),
         ]
     );
-    assert_eq!(looks[0].metadata().get("search").unwrap(), "actor:alice");
+    let captured = looks[0].captured().unwrap();
+    assert_eq!(captured.get("search").unwrap(), "actor:alice");
     assert_eq!(
         (looks[0].tenant_id(), looks[0].path()),
         (Some("acme"), Some("/admin/audit/events"))

@@ -171,3 +171,27 @@ async fn one_live_tail_too_many_is_told_to_come_again() {
     drop(first);
     drop(site.open("root", "/events/stream", &[]).await);
 }
+
+#[tokio::test]
+async fn nothing_that_is_told_names_an_event_of_another_tenant() {
+    let site = site().await;
+    let mut listener = Listener::new(site.open("acme", "/events/stream", &[]).await);
+    let mut told = listener.next().await.unwrap().id;
+    let foreign: Vec<AuditEvent> = (0..450)
+        .map(|n| builder(n).tenant_id("other").build())
+        .collect();
+    site.trail.append(&foreign).await.unwrap();
+    let own = builder(9).tenant_id("acme").build();
+    site.trail.append(std::slice::from_ref(&own)).await.unwrap();
+    loop {
+        let message = listener.next().await.unwrap();
+        told.push_str(&message.id);
+        if message.kind == "audit" {
+            assert!(message.data.contains(&id(&own)));
+            break;
+        }
+    }
+    for event in &foreign {
+        assert!(!told.contains(&event.id().as_uuid().simple().to_string()));
+    }
+}

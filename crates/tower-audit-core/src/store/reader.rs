@@ -107,6 +107,40 @@ pub trait EventReader: Send + Sync + 'static {
     }
 }
 
+/// Returns a page that goes on a few times where few of many rows pass.
+async fn patient<R: EventReader + ?Sized>(
+    reader: &R,
+    filter: &Filter,
+    seek: Seek,
+    size: PageSize,
+) -> Result<Vec<AuditEvent>, StoreError> {
+    let (mut found, mut next) = (Vec::new(), Some(seek));
+    for _ in 0..ROUNDS {
+        let Some(from) = next else { break };
+        let page = reader.page(filter, from, size).await?;
+        next = page.stopped_at.and_then(|_| from.after(&page));
+        if seek.is_forward() {
+            found.splice(0..0, page.events);
+        } else {
+            found.extend(page.events);
+        }
+        if found.len() >= usize::from(size.events()) {
+            break;
+        }
+    }
+    let surplus = found.len().saturating_sub(size.events().into());
+    if seek.is_forward() {
+        // The nearest are the oldest.
+        found.drain(..surplus);
+    } else {
+        found.truncate(size.events().into());
+    }
+    Ok(found)
+}
+
+/// How often a search for what is related goes on.
+const ROUNDS: usize = 5;
+
 async fn related<R: EventReader + ?Sized>(
     reader: &R,
     event: &AuditEvent,
@@ -114,22 +148,15 @@ async fn related<R: EventReader + ?Sized>(
     size: PageSize,
 ) -> Result<Related, StoreError> {
     let at = Cursor::at(event);
-    let not_itself = |page: Page| {
-        let others = page
-            .events
-            .into_iter()
-            .filter(|other| other.id() != event.id());
-        others.collect::<Vec<_>>()
-    };
     let mut same_request = Vec::new();
     if let Some(id) = event.request_id() {
         let near = within
             .clone()
             .and(around(event.created_at()).request_id(id));
-        let older = reader.page(&near, Seek::OlderThan(at), size).await?;
-        let newer = reader.page(&near, Seek::NewerThan(at), size).await?;
-        same_request = not_itself(newer);
-        same_request.extend(not_itself(older));
+        let older = patient(reader, &near, Seek::OlderThan(at), size).await?;
+        let newer = patient(reader, &near, Seek::NewerThan(at), size).await?;
+        same_request = newer;
+        same_request.extend(older);
         same_request.truncate(usize::from(size.events()));
     }
     let actor = event.actor();
@@ -138,8 +165,8 @@ async fn related<R: EventReader + ?Sized>(
         .and(Filter::new().actor_id(actor.id()).actor_kind(actor.kind()));
     Ok(Related {
         same_request,
-        before: not_itself(reader.page(&by_actor, Seek::OlderThan(at), size).await?),
-        after: not_itself(reader.page(&by_actor, Seek::NewerThan(at), size).await?),
+        before: patient(reader, &by_actor, Seek::OlderThan(at), size).await?,
+        after: patient(reader, &by_actor, Seek::NewerThan(at), size).await?,
     })
 }
 

@@ -3,7 +3,7 @@
 -- none.
 ALTER TABLE "{schema}"."{table}" ADD COLUMN write_order xid8;
 ALTER TABLE "{schema}"."{table}" ALTER COLUMN write_order SET DEFAULT pg_current_xact_id();
-CREATE INDEX "idx_{table}_write_order" ON "{schema}"."{table}" (write_order) WHERE write_order IS NOT NULL;
+CREATE INDEX "idx_{table}_write_order" ON "{schema}"."{table}" (write_order, id) WHERE write_order IS NOT NULL;
 
 -- The beginning of an action is asked for, such as `project.`: whatever language the database sorts by.
 DROP INDEX "{schema}"."idx_{table}_action";

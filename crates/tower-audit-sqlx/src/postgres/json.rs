@@ -8,34 +8,36 @@ use crate::query::{Arg, Sql};
 /// Appends the condition that the JSON of a field is this.
 pub(super) fn condition(sql: &mut Sql, term: &Term, wanted: &Match) {
     let column = term.field().column();
-    let path = || Arg::Texts(term.path().to_vec());
     match wanted {
         Match::Known if term.path().is_empty() => {
             sql.push(column).push(" IS NOT NULL");
         }
         Match::Known => {
-            sql.push(column)
-                .push(" #> ")
-                .bind(path())
-                .push(" IS NOT NULL");
+            at(sql, term).push(" IS NOT NULL");
         }
         Match::Is(text) => contains_any(sql, column, &term.spellings(text)),
         Match::Prefix(prefix) => {
-            sql.push("(jsonb_typeof(")
-                .push(column)
-                .push(" #> ")
-                .bind(path());
-            sql.push(") = 'string' AND starts_with(")
-                .push(column)
-                .push(" #>> ")
-                .bind(path());
-            sql.push(", ").bind(Arg::Text(prefix.clone())).push("))");
+            sql.push("(jsonb_typeof(");
+            at(sql, term).push(") = 'string' AND starts_with(");
+            at(sql, term)
+                .push(" #>> '{}', ")
+                .bind(Arg::Text(prefix.clone()))
+                .push("))");
         }
         Match::Contains(part) => contains_any(sql, column, &[Value::Object(part.clone())]),
         _ => {
             sql.push("1 = 0");
         }
     }
+}
+
+/// Appends what stands at the end of the path. A key is never the number of an item of a list.
+fn at<'s>(sql: &'s mut Sql, term: &Term) -> &'s mut Sql {
+    sql.push("(").push(term.field().column());
+    for key in term.path() {
+        sql.push(" -> ").bind(Arg::Text(key.clone()));
+    }
+    sql.push(")")
 }
 
 /// Appends that the column has all of one of these. The operator is that of the index.

@@ -18,7 +18,7 @@ pub(super) async fn unseen(
     most: i64,
 ) -> Result<(TailPosition, Vec<(AuditEvent, u64)>), StoreError> {
     let mut sql = Sql::new(
-        "SELECT pg_current_snapshot()::text AS snapshot, rows.* FROM (SELECT 1) AS one LEFT JOIN LATERAL (SELECT ",
+        "SELECT pg_current_snapshot()::text AS snapshot, pg_is_in_recovery() AS is_standby, rows.* FROM (SELECT 1) AS one LEFT JOIN LATERAL (SELECT ",
     );
     sql.push(SELECTED)
         .push(", write_order::text::int8 AS write_order FROM ")
@@ -35,6 +35,15 @@ pub(super) async fn unseen(
         .bind(Arg::Number(most))
         .push(") AS rows ON true");
     let rows = reading.rows(sql).await?;
+    if rows
+        .first()
+        .is_some_and(|row| row.try_get("is_standby").unwrap_or(false))
+    {
+        return Err(StoreError::NotReady {
+            hint: STANDBY_HINT,
+            source: "a standby does not know which transactions are open".into(),
+        });
+    }
     let now = match rows.first() {
         Some(row) => snapshot(&text(row, "snapshot")?)?,
         None => return Err(unreadable("there is no snapshot")),
@@ -52,6 +61,8 @@ pub(super) async fn unseen(
 /// Appends the condition that a row was not seen.
 fn not_seen(sql: &mut Sql, position: &TailPosition) {
     let number = |number: u64| Arg::Text(number.to_string());
+    // Rows that were restored from another cluster have numbers that this one will give out later.
+    sql.push("t.write_order < pg_snapshot_xmax(pg_current_snapshot()) AND ");
     if let Some((within, last)) = position.within() {
         sql.push("t.write_order = ")
             .bind(number(within))
@@ -90,6 +101,8 @@ fn text(row: &PgRow, column: &str) -> Result<String, StoreError> {
 fn store_error(error: sqlx::Error) -> StoreError {
     super::error::store_error(error)
 }
+
+const STANDBY_HINT: &str = "a live tail needs the primary: connect the reader to that one";
 
 fn unreadable(what: &'static str) -> StoreError {
     StoreError::Unreadable(what.into())

@@ -49,6 +49,7 @@ impl<S: Plans> Source for Explained<'_, S> {
     const CREATED_US: &'static str = S::CREATED_US;
 
     const UNINDEXED: &'static str = S::UNINDEXED;
+    const FINDS_NETWORKS: bool = S::FINDS_NETWORKS;
     const WINDOWS: [i64; 3] = S::WINDOWS;
 
     fn table(&self) -> &str {

@@ -31,7 +31,7 @@ pub(crate) async fn page<S: Source>(
 ) -> Result<Page, StoreError> {
     let one_more = usize::from(size.events()) + 1;
     let range = Range::new(filter, seek);
-    let streams = Plan::streams(filter);
+    let streams = Plan::streams::<S>(filter);
     if !streams.is_empty() {
         let found = merged(source, filter, streams, range, one_more).await?;
         return Ok(Page::cut(found, seek, size));
@@ -58,7 +58,7 @@ pub(crate) async fn page<S: Source>(
     }
 }
 
-/// Returns the first rows of several ways, which have no row in common.
+/// Returns the first rows of several ways.
 async fn merged<S: Source>(
     source: &S,
     filter: &Filter,
@@ -74,6 +74,8 @@ async fn merged<S: Source>(
     if !range.seek.is_forward() {
         found.reverse();
     }
+    // A value may be asked for twice.
+    found.dedup_by_key(|event| event.id());
     found.truncate(most);
     Ok(found)
 }

@@ -48,7 +48,7 @@ impl<'a> Plan<'a> {
         };
         let mut helped: Vec<(Help, &Term)> = Vec::new();
         for term in filter.terms() {
-            match help(term, extras) {
+            match help::<S>(term, extras) {
                 Some(Help::Named) => return Ok(Self::Few(term)),
                 Some(help) => helped.push((help, term)),
                 None => {}
@@ -65,7 +65,13 @@ impl<'a> Plan<'a> {
                 return Ok(Self::Few(term));
             }
         }
-        let stream = helped.iter().find(|(help, _)| *help == Help::Stream);
+        // That of a tenant first: where a page stops tells of the row that was looked at last, and whoever sees one tenant
+        // may not learn of the rows of others.
+        let mut streams = helped.iter().filter(|(help, _)| *help == Help::Stream);
+        let of_tenant = streams
+            .clone()
+            .find(|(_, term)| term.field() == Field::Tenant);
+        let stream = of_tenant.or_else(|| streams.next());
         let stream = stream.and_then(|(_, term)| Some(Self::Stream(term, term.exact()?)));
         Ok(stream.unwrap_or(Self::Time))
     }
@@ -82,7 +88,7 @@ impl<'a> Plan<'a> {
         }
         let extras = source.extras().await?;
         for term in filter.terms() {
-            let help = help(term, extras);
+            let help = help::<S>(term, extras);
             if help == Some(Help::Gather) && is_few(source, Help::Gather, term, range).await? {
                 return Ok(Some(Self::Few(term)));
             }
@@ -92,9 +98,9 @@ impl<'a> Plan<'a> {
 
     /// Returns the ways of which each has a part of the rows in the order of time, if nothing else is asked than some
     /// values of a term.
-    pub(super) fn streams(filter: &'a Filter) -> Vec<Self> {
+    pub(super) fn streams<S: Source>(filter: &'a Filter) -> Vec<Self> {
         let term = only(filter).filter(|term| {
-            let help = help(term, Extras::default());
+            let help = help::<S>(term, Extras::default());
             help == Some(Help::Find) && !term.is_negated() && term.any_of().len() <= MOST_STREAMS
         });
         let streams = term.map(|term| {
@@ -122,7 +128,13 @@ impl<'a> Plan<'a> {
     /// Appends the condition of the way.
     pub(super) fn push<S: Source>(self, sql: &mut Sql) {
         match self {
-            Self::Few(term) => clause::term::<S>(sql, term),
+            Self::Few(term) => {
+                clause::term::<S>(sql, term);
+                if term.field() == Field::Outcome {
+                    // That is what its index has.
+                    sql.push(" AND t.outcome <> 'success'");
+                }
+            }
             Self::Stream(term, exact) => S::stream(sql, term.field(), exact),
             Self::Time => {}
         }
@@ -145,7 +157,7 @@ fn only(filter: &Filter) -> Option<&Term> {
 }
 
 /// Returns what an index does for a term.
-fn help(term: &Term, extras: Extras) -> Option<Help> {
+fn help<S: Source>(term: &Term, extras: Extras) -> Option<Help> {
     let is_exact = term
         .any_of()
         .iter()
@@ -169,7 +181,10 @@ fn help(term: &Term, extras: Extras) -> Option<Help> {
         Field::Target | Field::Actor | Field::Tenant => by_text,
         Field::Action => by_text.or((!has_known).then_some(Help::Find)),
         Field::Request if extras.request && is_exact => Some(Help::Find),
-        Field::Ip if extras.address && !has_known => Some(Help::Find),
+        Field::Ip if extras.address && !has_known => {
+            let is_host = |wanted: &Match| matches!(wanted, Match::In(network) if network.prefix_len() == network.max_prefix_len());
+            (S::FINDS_NETWORKS || term.any_of().iter().all(is_host)).then_some(Help::Find)
+        }
         Field::Metadata if extras.metadata && !has_known => {
             let has_prefix = term
                 .any_of()

@@ -16,6 +16,9 @@ pub(crate) trait Source: Sync {
     /// What before a column keeps the database from using an index of it.
     const UNINDEXED: &'static str;
 
+    /// An index of addresses finds those of a network, too.
+    const FINDS_NETWORKS: bool;
+
     /// How many rows are looked at for a page of which few pass, a window after the other.
     const WINDOWS: [i64; 3];
 

@@ -24,6 +24,7 @@ impl Source for SqliteStore {
     const CREATED_US: &'static str = "created_at";
 
     const UNINDEXED: &'static str = "+";
+    const FINDS_NETWORKS: bool = false;
     const WINDOWS: [i64; 3] = [500, 750, 1_250];
 
     fn table(&self) -> &str {
@@ -149,7 +150,7 @@ impl Source for SqliteStore {
     ) -> Result<(TailPosition, Vec<(AuditEvent, u64)>), StoreError> {
         let mut sql = Sql::new("SELECT (SELECT coalesce(max(write_order), 0) + 1 FROM ");
         sql.push(self.table())
-            .push(") AS next, rows.* FROM (SELECT 1) AS one LEFT JOIN (SELECT ");
+            .push(" WHERE write_order IS NOT NULL) AS next, rows.* FROM (SELECT 1) AS one LEFT JOIN (SELECT ");
         sql.push(self.columns())
             .push(", write_order FROM ")
             .push(self.table())

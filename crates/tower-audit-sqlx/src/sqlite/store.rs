@@ -109,7 +109,9 @@ impl fmt::Debug for SqliteStore {
 impl Statements {
     fn new(table: Identifier, indexes: Indexes) -> Self {
         let name = table.as_str();
-        let next_order = format!(r#"SELECT coalesce(max(write_order), 0) + 1 FROM "{name}""#);
+        let next_order = format!(
+            r#"SELECT coalesce(max(write_order), 0) + 1 FROM "{name}" WHERE write_order IS NOT NULL"#
+        );
         Self {
             inserts: OverRows::new(
                 &format!(r#"INSERT INTO "{name}" ({WRITTEN}, write_order)"#),
@@ -185,6 +187,6 @@ const COMPLETE: &str = "SET action = new.column4, target_type = new.column5, tar
      on_behalf_of = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column24, was.on_behalf_of)";
 
 const REAP: &str = r#"UPDATE "{name}" SET outcome = 'unknown', reason = 'never_completed',
-        write_order = (SELECT coalesce(max(write_order), 0) + 1 FROM "{name}")
+        write_order = (SELECT coalesce(max(write_order), 0) + 1 FROM "{name}" WHERE write_order IS NOT NULL)
     WHERE outcome = 'pending' AND id IN
         (SELECT id FROM "{name}" WHERE outcome = 'pending' AND created_at < ? ORDER BY created_at LIMIT 1000)"#;

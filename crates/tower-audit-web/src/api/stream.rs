@@ -50,6 +50,7 @@ pub(crate) async fn stream(
         Some(id) => Some(parse(id.to_str().unwrap_or_default(), "Last-Event-ID")?),
         None => params
             .get("after")
+            .filter(|id| !id.is_empty())
             .map(|id| parse(id, "after"))
             .transpose()?,
     };
@@ -66,7 +67,7 @@ pub(crate) async fn stream(
             .event("ready")
             .data("{}")]
         .into(),
-        ends_at: Instant::now() + web.settings.longest_tail,
+        ends_at: Instant::now().checked_add(web.settings.longest_tail),
         web,
         view,
         filter,
@@ -95,7 +96,8 @@ struct LiveTail {
     filter: Allowed,
     position: TailPosition,
     ready: VecDeque<sse::Event>,
-    ends_at: Instant,
+    /// `None` if that is further away than a clock can tell.
+    ends_at: Option<Instant>,
     /// Nothing was new when it looked last.
     is_waiting: bool,
     _permit: OwnedSemaphorePermit,
@@ -107,7 +109,7 @@ impl LiveTail {
             if let Some(event) = self.ready.pop_front() {
                 return Some((Ok(event), self));
             }
-            if Instant::now() >= self.ends_at {
+            if self.ends_at.is_some_and(|end| Instant::now() >= end) {
                 return None;
             }
             if self.is_waiting {
@@ -130,7 +132,8 @@ impl LiveTail {
                     .data(json);
                 self.ready.push_back(event);
             }
-            if has_moved {
+            // Amid a transaction a position names an event, which may be one that the caller may not know of.
+            if has_moved && self.position.within().is_none() {
                 // What does not pass was seen, too.
                 self.ready
                     .push_back(sse::Event::default().id(self.position.to_string()));

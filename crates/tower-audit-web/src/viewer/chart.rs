@@ -3,7 +3,7 @@
 use chrono::DateTime;
 use tower_audit_core::{
     Outcome,
-    search::{Field, Term},
+    search::{Field, Span, Term},
     store::{Bucket, Histogram},
 };
 
@@ -67,7 +67,7 @@ impl Chart {
             counted_from: histogram
                 .counted_from
                 .map(|from| time(from.timestamp_micros())),
-            is_recent: search.filter().created().from.is_none(),
+            is_recent: search.filter().created() == Span::default(),
             drawn_width: WIDTH,
             drawn_height: HEIGHT,
         }

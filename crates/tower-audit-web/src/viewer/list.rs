@@ -119,6 +119,11 @@ async fn find(
 ) -> Result<Found, Problem> {
     let filter = view.allow(search.filter())?;
     let seek = params.seek()?;
+    // Before the page: what comes after it is told by the live tail. Where there is none, the rest works all the same.
+    let tail = view.tail(&filter, None).await.ok();
+    let position = tail
+        .map(|tail| tail.position.to_string())
+        .unwrap_or_default();
     let ShownPage { events, page } = view.page(&filter, seek, PageSize::default()).await?;
     let chart = match buckets(&search.filter(), now, 60) {
         Ok(buckets) => Some(Chart::of(&view.histogram(&filter, buckets).await?, search)),
@@ -130,7 +135,7 @@ async fn find(
         Some(key) => Some(top(view, search, key).await?),
     };
     Ok(Found {
-        filters: Filters::of(view, search),
+        filters: Filters::of(view, search, &position),
         top,
         chart,
         rows: events
@@ -143,7 +148,7 @@ async fn find(
 }
 
 impl Filters {
-    fn of(view: &View, search: &Search) -> Self {
+    fn of(view: &View, search: &Search, position: &str) -> Self {
         let times = TIMES
             .iter()
             .map(|(name, span)| (*name, search.within(span), is_of(search, span)));
@@ -162,7 +167,7 @@ impl Filters {
             exports: exports
                 .map(|(name, format)| (*name, search.of("/export", &[("format", format)])))
                 .collect(),
-            stream: search.of("/events/stream", &[]),
+            stream: search.of("/events/stream", &[("after", position)]),
             everything: search.everything(),
         }
     }

@@ -96,7 +96,10 @@ fn values(
             let problem = format!("a term has at most {MAX_VALUES} values");
             return Err(lexer.error(here, problem, "ask for the others apart"));
         }
-        any_of.push(value::parse(lexer, field, path, now)?);
+        let value = value::parse(lexer, field, path, now)?;
+        if !any_of.contains(&value) {
+            any_of.push(value);
+        }
         if !lexer.takes(',') {
             return Ok(any_of);
         }
