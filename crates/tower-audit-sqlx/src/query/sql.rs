@@ -4,6 +4,10 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 /// A statement in the making.
+#[cfg_attr(
+    not(all(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "some of it is for one database alone")
+)]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sql {
     pub(crate) text: String,
@@ -15,6 +19,10 @@ pub(crate) struct Sql {
 }
 
 /// What is bound.
+#[cfg_attr(
+    not(all(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "some of it is for one database alone")
+)]
 #[derive(Clone, Debug)]
 pub(crate) enum Arg {
     Text(String),
