@@ -37,6 +37,7 @@ fn main() -> anyhow::Result<()> {
         ["pages"] => pages(10_000_000, 1_000_000, 200),
         ["pages", "--quick"] => pages(500_000, 100_000, 40),
         ["rows", url, rows] => fill(url, rows.parse()?),
+        ["times", url, rows, repeats] => times(url, rows.parse()?, repeats.parse()?),
         ["plan", url, search] => plan(url, search),
         // What the above start.
         ["repeat", name, requests] => request::repeat(variant(name)?, requests.parse()?),
@@ -58,6 +59,15 @@ fn fill(url: &str, rows: u64) -> anyhow::Result<()> {
     runtime.block_on(async {
         let pool = sqlx::PgPool::connect(url).await?;
         reading::fill_postgres(&pool, rows).await
+    })
+}
+
+/// Measures pages of a trail that was made so.
+fn times(url: &str, rows: u64, repeats: usize) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let pool = sqlx::PgPool::connect(url).await?;
+        reading::times(pool, rows, repeats).await
     })
 }
 

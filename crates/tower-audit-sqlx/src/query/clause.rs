@@ -85,8 +85,8 @@ impl Range {
         }
     }
 
-    /// Appends all conditions. The time is said twice: of two columns at once no planner knows how many rows lie
-    /// between.
+    /// Appends all conditions, for an index that has the id, too. The time is said twice: of two columns at once no
+    /// planner knows how many rows lie between.
     pub(super) fn push(self, sql: &mut Sql) {
         self.push_time(sql);
         for (operator, cursor) in self.ends() {
@@ -95,6 +95,25 @@ impl Range {
                 .push(" (");
             sql.bind(Arg::Time(cursor.created_at().timestamp_micros()))
                 .push(", ");
+            sql.bind(Arg::Id(cursor.id().as_uuid())).push(")");
+        }
+    }
+
+    /// Appends all conditions, for an index without the id. Only rows of the moment of a position are left out by id, which
+    /// to a planner are hardly any: it would take the conditions of [`push`](Self::push) for few rows, and look
+    /// at all rows of the time rather than at those of the index.
+    pub(super) fn push_apart(self, sql: &mut Sql) {
+        self.push_time(sql);
+        for (operator, cursor) in self.ends() {
+            let beyond = match operator {
+                ">" => "<=",
+                "<" => ">=",
+                ">=" => "<",
+                _ => ">",
+            };
+            sql.push(" AND NOT (t.created_at = ");
+            sql.bind(Arg::Time(cursor.created_at().timestamp_micros()));
+            sql.push(" AND t.id ").push(beyond).push(" ");
             sql.bind(Arg::Id(cursor.id().as_uuid())).push(")");
         }
     }

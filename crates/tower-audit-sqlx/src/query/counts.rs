@@ -132,8 +132,7 @@ impl<'a> Counted<'a> {
     /// Appends the table and the conditions.
     fn push<S: Source>(&self, source: &S, filter: &Filter, sql: &mut Sql) {
         sql.push(source.table()).push(" AS t WHERE 1 = 1");
-        self.plan.push::<S>(sql);
-        self.range.push(sql);
+        self.plan.push::<S>(sql, self.range);
         clause::terms::<S>(sql, self.plan.rest(filter));
     }
 }

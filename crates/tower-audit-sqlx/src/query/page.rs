@@ -121,8 +121,7 @@ async fn rows<S: Source>(
         sql.push("WITH few AS MATERIALIZED (SELECT * FROM ")
             .push(source.table())
             .push(" AS t WHERE 1 = 1");
-        plan.push::<S>(&mut sql);
-        range.push(&mut sql);
+        plan.push::<S>(&mut sql, range);
         sql.push(") SELECT ")
             .push(source.columns())
             .push(" FROM few AS t WHERE 1 = 1");
@@ -132,8 +131,7 @@ async fn rows<S: Source>(
             .push(" FROM ")
             .push(source.table())
             .push(" AS t WHERE 1 = 1");
-        plan.push::<S>(&mut sql);
-        range.push(&mut sql);
+        plan.push::<S>(&mut sql, range);
     }
     clause::terms::<S>(&mut sql, plan.rest(filter));
     plan.push_order::<S>(&mut sql, range);

@@ -125,8 +125,8 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// Appends the condition of the way.
-    pub(super) fn push<S: Source>(self, sql: &mut Sql) {
+    /// Appends the conditions of the way, and of the range.
+    pub(super) fn push<S: Source>(self, sql: &mut Sql, range: Range) {
         match self {
             Self::Few(term) => {
                 clause::term::<S>(sql, term);
@@ -136,8 +136,9 @@ impl<'a> Plan<'a> {
                 }
             }
             Self::Stream(term, exact) => S::stream(sql, term.field(), exact),
-            Self::Time => {}
+            Self::Time => return range.push(sql),
         }
+        range.push_apart(sql);
     }
 
     /// Appends the order in which rows are looked at.

@@ -17,8 +17,7 @@ pub(super) async fn edge<S: Source>(
     sql.push("SELECT created_at, id FROM ")
         .push(source.table())
         .push(" AS t WHERE 1 = 1");
-    plan.push::<S>(&mut sql);
-    range.push(&mut sql);
+    plan.push::<S>(&mut sql, range);
     plan.push_order::<S>(&mut sql, range);
     sql.push(" LIMIT ").bind(Arg::Number(rows));
     sql.push(") AS looked) AS t ORDER BY ");
