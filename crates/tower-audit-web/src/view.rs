@@ -198,18 +198,6 @@ fn room(size: PageSize, page: &Page) -> Result<PageSize, ()> {
 /// Joins a page with the one that follows it.
 fn joined(mut page: Page, more: Page, seek: Seek) -> Page {
     page.stopped_at = more.stopped_at;
-    if page.events.is_empty() {
-        // What lies behind is behind the first event that was found.
-        let behind = if seek.is_forward() {
-            more.older
-        } else {
-            more.newer
-        };
-        match seek.is_forward() {
-            true => page.older = behind,
-            false => page.newer = behind,
-        }
-    }
     if seek.is_forward() {
         page.newer = more.newer;
         page.events.splice(0..0, more.events);

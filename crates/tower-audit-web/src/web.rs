@@ -8,7 +8,9 @@ use tower_audit_core::{Auditor, EventReader};
 
 use crate::{
     access::{Authorizer, authorizer::DynAuthorizer},
-    api, export, guard,
+    api,
+    export::{self, Places},
+    guard,
     problem::Problem,
     reader::DynReader,
     viewer,
@@ -24,7 +26,7 @@ pub struct AuditWeb {
     pub(crate) authorizer: Arc<dyn DynAuthorizer>,
     pub(crate) auditor: Auditor,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) exports: Arc<Semaphore>,
+    pub(crate) exports: Places,
     pub(crate) tails: Arc<Semaphore>,
 }
 
@@ -33,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) patience: Duration,
     pub(crate) poll: Duration,
     pub(crate) longest_tail: Duration,
+    pub(crate) stalled_after: Duration,
     pub(crate) base: Option<String>,
 }
 
@@ -48,9 +51,10 @@ impl AuditWeb {
                 patience: Duration::from_secs(1),
                 poll: Duration::from_secs(1),
                 longest_tail: Duration::from_mins(15),
+                stalled_after: Duration::from_mins(5),
                 base: None,
             }),
-            exports: Arc::new(Semaphore::new(4)),
+            exports: Places::new(4),
             tails: Arc::new(Semaphore::new(64)),
         }
     }
@@ -77,7 +81,14 @@ impl AuditWeb {
 
     /// Sets how many exports may run at once. Defaults to 4; the next one gets 503.
     pub fn max_exports(mut self, exports: usize) -> Self {
-        self.exports = Arc::new(Semaphore::new(exports.min(Semaphore::MAX_PERMITS)));
+        self.exports = Places::new(exports);
+        self
+    }
+
+    /// Sets after which time an export whose client takes nothing gives its place to one that begins; its connection is
+    /// cut. Defaults to five minutes. As long as nobody waits for its place a client may take all the time it wants.
+    pub fn stalled_after(mut self, time: Duration) -> Self {
+        self.settings_mut().stalled_after = time;
         self
     }
 

@@ -4,6 +4,7 @@ use std::{
     io::Read,
     sync::Arc,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use axum::Router;
@@ -255,12 +256,15 @@ impl EventReader for Endless {
     }
 }
 
-async fn export_of(endless: Endless, exports: usize) -> (Router, MemoryStore, Auditor) {
+fn export_of(
+    endless: Endless,
+    set: impl FnOnce(AuditWeb) -> AuditWeb,
+) -> (Router, MemoryStore, Auditor) {
     let looks = MemoryStore::new();
     let auditor = Auditor::new(looks.clone());
     let all = |_: &http::request::Parts| Ok(Access::all_tenants(Actor::system()).with_export());
-    let web = AuditWeb::new(endless, all, &auditor).max_exports(exports);
-    (web.router(), looks, auditor)
+    let web = AuditWeb::new(endless, all, &auditor);
+    (set(web).router(), looks, auditor)
 }
 
 async fn get(app: &Router, path: &str) -> http::Response<axum::body::Body> {
@@ -278,9 +282,8 @@ async fn an_export_reads_only_what_its_client_takes() {
             asked: asked.clone(),
             fails_after: usize::MAX,
         },
-        1,
-    )
-    .await;
+        |web| web.max_exports(1),
+    );
     let mut body = get(&app, "/export").await.into_body();
     assert_eq!(asked.load(Ordering::Relaxed), 0);
     for taken in 1..=20 {
@@ -299,9 +302,8 @@ async fn one_export_too_many_is_told_to_come_again() {
             asked,
             fails_after: usize::MAX,
         },
-        1,
-    )
-    .await;
+        |web| web.max_exports(1),
+    );
     let first = get(&app, "/export").await;
     let second = get(&app, "/export").await;
     assert_eq!(
@@ -314,6 +316,28 @@ async fn one_export_too_many_is_told_to_come_again() {
 }
 
 #[tokio::test]
+async fn an_export_whose_client_stalls_gives_its_place_to_the_next() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let endless = Endless {
+        asked,
+        fails_after: usize::MAX,
+    };
+    let set = |web: AuditWeb| web.max_exports(1).stalled_after(Duration::ZERO);
+    let (app, looks, auditor) = export_of(endless, set);
+    let mut first = get(&app, "/export").await.into_body();
+    soon(first.frame()).await.unwrap().unwrap();
+    let mut second = get(&app, "/export").await.into_body();
+    soon(second.frame()).await.unwrap().unwrap();
+    assert!(soon(first.frame()).await.unwrap().is_err());
+    drop(first);
+    soon(second.frame()).await.unwrap().unwrap();
+    auditor.flush().await;
+    let mut outcomes: Vec<Outcome> = looks.events().iter().map(AuditEvent::outcome).collect();
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, [Outcome::Failure, Outcome::Pending]);
+}
+
+#[tokio::test]
 async fn half_an_export_does_not_look_like_a_whole_one() {
     for compression in ["none", "gzip", "zstd"] {
         let asked = Arc::new(AtomicUsize::new(0));
@@ -322,9 +346,8 @@ async fn half_an_export_does_not_look_like_a_whole_one() {
                 asked,
                 fails_after: 3,
             },
-            1,
-        )
-        .await;
+            |web| web.max_exports(1),
+        );
         let body = get(&app, &format!("/export?compression={compression}"))
             .await
             .into_body();
@@ -341,7 +364,7 @@ async fn an_export_that_cannot_be_recorded_is_not_made() {
     let auditor = Auditor::new(MemoryStore::new());
     let all = |_: &http::request::Parts| Ok(Access::all_tenants(Actor::system()).with_export());
     let app = AuditWeb::new(store, all, &auditor).router();
-    auditor.shutdown(std::time::Duration::from_secs(5)).await;
+    auditor.shutdown(Duration::from_secs(5)).await;
     let answer = get(&app, "/export").await;
     assert_eq!(answer.status(), 503);
     let body = soon(answer.into_body().collect()).await.unwrap().to_bytes();

@@ -58,13 +58,17 @@ impl Listener {
 
     /// Returns the id of the next event of the trail, and the message.
     async fn event(&mut self) -> (String, Message) {
-        loop {
-            let message = self.next().await.unwrap();
-            if message.kind == "audit" {
-                let event: serde_json::Value = serde_json::from_str(&message.data).unwrap();
-                return (event["id"].as_str().unwrap().to_owned(), message);
+        // All of it soon: what keeps the connection alive comes for ever.
+        soon(async {
+            loop {
+                let message = self.next().await.unwrap();
+                if message.kind == "audit" {
+                    let event: serde_json::Value = serde_json::from_str(&message.data).unwrap();
+                    return (event["id"].as_str().unwrap().to_owned(), message);
+                }
             }
-        }
+        })
+        .await
     }
 }
 

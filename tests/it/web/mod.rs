@@ -4,5 +4,7 @@ mod access;
 mod api;
 mod export;
 mod live;
+mod patience;
+mod readers;
 mod site;
 mod viewer;

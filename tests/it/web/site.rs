@@ -4,7 +4,7 @@ use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode, request::Parts};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_audit::{Actor, AuditEvent, Auditor, EventWriter, MemoryStore};
+use tower_audit::{Actor, AuditEvent, Auditor, EventReader, EventWriter, MemoryStore};
 use tower_audit_web::{Access, AuditWeb, Refusal};
 
 use crate::support::soon;
@@ -73,10 +73,20 @@ impl Site {
     }
 
     pub(super) async fn set(events: &[AuditEvent], set: impl FnOnce(AuditWeb) -> AuditWeb) -> Self {
-        let (trail, looks) = (MemoryStore::new(), MemoryStore::new());
+        let trail = MemoryStore::new();
         trail.append(events).await.unwrap();
+        Self::reading(trail.clone(), trail, set)
+    }
+
+    /// Returns the site of a reader, which reads this trail.
+    pub(super) fn reading(
+        reader: impl EventReader,
+        trail: MemoryStore,
+        set: impl FnOnce(AuditWeb) -> AuditWeb,
+    ) -> Self {
+        let looks = MemoryStore::new();
         let auditor = Auditor::new(looks.clone());
-        let web = set(AuditWeb::new(trail.clone(), authorize, &auditor));
+        let web = set(AuditWeb::new(reader, authorize, &auditor));
         let app = Router::new().nest("/admin/audit", web.router());
         Self {
             app,

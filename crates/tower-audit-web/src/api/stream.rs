@@ -20,7 +20,7 @@ use crate::{
     api::openapi::Problems,
     params::Params,
     problem::Problem,
-    view::{Allowed, View},
+    view::{Allowed, ShownTail, View},
     web::AuditWeb,
 };
 
@@ -56,11 +56,10 @@ pub(crate) async fn stream(
     };
     let permit = web.tails.clone().try_acquire_owned();
     let permit = permit.map_err(|_| Problem::too_many("live tails"))?;
-    let position = match position {
-        Some(position) => position,
-        None => view.tail(&filter, None).await?.position,
-    };
-    let tail = LiveTail {
+    // Now, so that whoever cannot read is told why.
+    let new = view.tail(&filter, position.as_ref()).await?;
+    let position = position.unwrap_or_else(|| new.position.clone());
+    let mut tail = LiveTail {
         // At once, so that whoever is cut off before the first event misses none.
         ready: [sse::Event::default()
             .id(position.to_string())
@@ -75,6 +74,7 @@ pub(crate) async fn stream(
         is_waiting: false,
         _permit: permit,
     };
+    tail.take(new);
     Ok(Sse::new(stream::unfold(tail, LiveTail::next)).keep_alive(KeepAlive::default()))
 }
 
@@ -121,23 +121,27 @@ impl LiveTail {
                 .tail(&self.filter, Some(&self.position))
                 .await
                 .ok()?;
-            self.is_waiting = !tail.has_more;
-            let has_moved = self.position != tail.position;
-            self.position = tail.position;
-            for (event, after) in tail.events {
-                let json = serde_json::to_string(&event).unwrap_or_default();
-                let event = sse::Event::default()
-                    .event("audit")
-                    .id(after.to_string())
-                    .data(json);
-                self.ready.push_back(event);
-            }
-            // Amid a transaction a position names an event, which may be one that the caller may not know of.
-            if has_moved && self.position.within().is_none() {
-                // What does not pass was seen, too.
-                self.ready
-                    .push_back(sse::Event::default().id(self.position.to_string()));
-            }
+            self.take(tail);
+        }
+    }
+
+    fn take(&mut self, new: ShownTail) {
+        self.is_waiting = !new.has_more;
+        let has_moved = self.position != new.position;
+        self.position = new.position;
+        for (event, after) in new.events {
+            let json = serde_json::to_string(&event).unwrap_or_default();
+            let event = sse::Event::default()
+                .event("audit")
+                .id(after.to_string())
+                .data(json);
+            self.ready.push_back(event);
+        }
+        // Amid a transaction a position names an event, which may be one that the caller may not know of.
+        if has_moved && self.position.within().is_none() {
+            // What does not pass was seen, too.
+            self.ready
+                .push_back(sse::Event::default().id(self.position.to_string()));
         }
     }
 }

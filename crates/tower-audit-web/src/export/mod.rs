@@ -3,6 +3,7 @@
 mod compress;
 mod csv;
 mod mapped;
+mod places;
 
 use axum::{
     Extension,
@@ -14,12 +15,11 @@ use bytes::Bytes;
 use chrono::Utc;
 use futures_util::stream;
 use http::header;
-use tokio::sync::OwnedSemaphorePermit;
 use tower_audit_core::{Outcome, PageSize, Seek};
 use utoipa::ToSchema;
 
-pub(crate) use self::compress::Compression;
-use self::compress::Compressor;
+pub(crate) use self::{compress::Compression, places::Places};
+use self::{compress::Compressor, places::Place};
 use crate::{
     api::Problems,
     event::Event,
@@ -128,8 +128,8 @@ pub(crate) async fn export(
     if !view.access().may_export {
         return Err(Problem::no_export());
     }
-    let permit = web.exports.clone().try_acquire_owned();
-    let permit = permit.map_err(|_| Problem::too_many("exports"))?;
+    let place = web.exports.take(web.settings.stalled_after);
+    let place = place.ok_or_else(|| Problem::too_many("exports"))?;
     let compressor = Compressor::new(compression).map_err(|_| Problem::too_many("exports"))?;
     let record = asked
         .record_export(&web.auditor, view.access(), format.name())
@@ -143,7 +143,7 @@ pub(crate) async fn export(
         rows: 0,
         record,
         is_begun: false,
-        _permit: permit,
+        place,
     };
     let body = Body::from_stream(stream::unfold(running, Running::next));
     Ok(download(format, compression, body))
@@ -177,7 +177,7 @@ struct Running {
     rows: u64,
     record: trail::Export,
     is_begun: bool,
-    _permit: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Running {
@@ -185,10 +185,18 @@ impl Running {
     async fn next(mut self) -> Option<(std::io::Result<Bytes>, Self)> {
         loop {
             self.compressor.as_ref()?;
-            match self.part().await {
+            let part = if self.place.keep() {
+                self.part().await
+            } else {
+                Err(std::io::Error::other("another export has taken its place"))
+            };
+            match part {
                 // A compressor keeps what is not worth sending yet.
                 Ok(part) if part.is_empty() && self.compressor.is_some() => {}
-                Ok(part) => return Some((Ok(part), self)),
+                Ok(part) => {
+                    self.place.keep();
+                    return Some((Ok(part), self));
+                }
                 Err(error) => {
                     self.compressor = None;
                     self.record.end(Outcome::Failure, self.rows);
