@@ -79,6 +79,21 @@ test("a search narrows the table, and its address can be shared", async () => {
   assert.equal(await rows().count(), found);
 });
 
+test("the search box offers keys, words and the values that are there", async () => {
+  await page.goto(AUDIT);
+  const offered = async (text, expected) => {
+    await page.fill("#q", text);
+    await page.locator(`#words option[value='${expected}']`).waitFor({ state: "attached" });
+    return page.locator("#words option").evaluateAll((all) => all.map((option) => option.value));
+  };
+  assert.ok((await offered("out", "outcome:denied")).includes("outcome:"));
+  await offered("outcome:denied -act", "outcome:denied -actor:");
+  const actors = await offered("outcome:denied actor:", "outcome:denied actor:bob");
+  assert.ok(actors.every((text) => text.startsWith("outcome:denied actor:")));
+  await offered("actor:alice,b", "actor:alice,bob");
+  await offered('name:', 'name:"Carol Cheng"');
+});
+
 test("a click on a value filters by it, and the chip takes the filter away", async () => {
   await page.goto(`${AUDIT}?q=`);
   await page.locator("#rows .who a", { hasText: "Carol Cheng" }).first().click();

@@ -6,6 +6,10 @@
   const $ = (selector, from = document) => from.querySelector(selector);
   const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 
+  // A value, as a search says it.
+  const quoted = (text) =>
+    /^[^\s,"*]+$/.test(text) ? text : `"${text.replace(/["\\]/g, "\\$&")}"`;
+
   // Times in the zone of whoever looks; UTC stays in the title.
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const two = (number) => String(number).padStart(2, "0");
@@ -82,6 +86,49 @@
     drawer.addEventListener("close", () => opener && opener.focus());
   }
 
+  // The list below the search box completes the term that is written: its key, or one of its most frequent values.
+  const box = $("#q");
+  const list = $("#words");
+  const picks = $$("option", list).map((option) => ({
+    text: option.value,
+    about: option.label,
+    isCounted: "counted" in option.dataset,
+  }));
+  const values = new Map();
+  const frequent = (key) => {
+    if (!values.has(key)) {
+      const query = new URLSearchParams({ field: key, limit: "20" });
+      const fetched = fetch(`${box.dataset.base}/top?${query}`)
+        .then((answer) => (answer.ok ? answer.json() : { values: [] }))
+        .then((top) => top.values.filter(({ value }) => value))
+        .catch(() => []);
+      values.set(key, fetched);
+    }
+    return values.get(key);
+  };
+  const complete = async () => {
+    const written = box.value;
+    const [, before, minus, term] = /^(|.*\s)(-?)((?:[^\s"]|"[^"]*"?)*)$/.exec(written) ?? [, "", "", written];
+    const [, key, others] = /^([a-z]+):((?:.*,)?)/.exec(term) ?? [];
+    const counted = key && picks.find(({ text, isCounted }) => isCounted && text === `${key}:`);
+    const found = counted
+      ? (await frequent(key)).map(({ value, events }) => ({
+          text: `${minus}${key}:${others}${quoted(value)}`,
+          about: `${events} events`,
+        }))
+      : picks.map(({ text, about }) => ({ text: minus && !text.startsWith("-") ? minus + text : text, about }));
+    // More was written meanwhile: that has a list of its own.
+    if (box.value !== written) return;
+    const options = found.map(({ text, about }) => {
+      const option = document.createElement("option");
+      option.value = before + text;
+      option.label = about;
+      return option;
+    });
+    list.replaceChildren(...options);
+  };
+  box.addEventListener("input", complete);
+
   // The keyboard.
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select");
@@ -118,8 +165,6 @@
   const template = $("#row-template");
   const base = new URL(live.dataset.stream, location.href).pathname.replace(/\/events\/stream$/, "");
   const query = new URLSearchParams(location.search).get("q") ?? "-action:audit.*";
-  const quoted = (text) =>
-    /^[^\s,"*]+$/.test(text) ? text : `"${text.replace(/["\\]/g, "\\$&")}"`;
   const link = (element, key, value, shown = value) => {
     element.textContent = shown;
     element.href = `${base || "/"}?q=${encodeURIComponent(`${query} ${key}:${quoted(value)}`.trim())}`;

@@ -6,6 +6,7 @@ mod detail;
 mod failure;
 mod links;
 mod list;
+mod picks;
 mod rows;
 
 pub(crate) use assets::{script, style};
