@@ -30,4 +30,5 @@ mod reuse;
 mod support;
 mod testing;
 mod types;
+mod upgrade;
 mod web;
