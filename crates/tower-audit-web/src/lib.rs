@@ -23,6 +23,8 @@
 //! let app: Router = Router::new().nest("/audit", AuditWeb::new(store, authorize, &auditor).router());
 //! ```
 //!
+//! `nest` serves the viewer at `/audit`, and leaves `/audit/` to the app; `nest_service` serves it at both.
+//!
 //! # Routes
 //!
 //! | route | answers |
@@ -43,7 +45,9 @@
 //! - The viewer works without a script, loads nothing from elsewhere, and shows whatever was stored as text.
 //! - Every view, granted or refused, and every export is itself recorded: `audit.log.view`, `audit.export.create`. An
 //!   export that cannot be recorded is not made.
-//! - An export is read as fast as its client takes it, in flat memory, and stops when the client leaves.
+//! - An export is read as fast as its client takes it, in flat memory, and stops when the client leaves. There is a
+//!   number of places for exports and live tails; an export whose client takes nothing for a while gives its place to
+//!   one that begins.
 //! - No question makes the database look at more than a bounded number of rows at once.
 //!
 //! # What it does not do

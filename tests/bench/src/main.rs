@@ -4,6 +4,7 @@
 mod app;
 mod copy;
 mod events;
+mod export;
 mod http;
 mod load;
 mod measure;
@@ -38,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         ["pages", "--quick"] => pages(500_000, 100_000, 40),
         ["rows", url, rows] => fill(url, rows.parse()?),
         ["times", url, rows, repeats] => times(url, rows.parse()?, repeats.parse()?),
+        ["export", url, rows] => export(url, rows.parse()?),
         ["plan", url, search] => plan(url, search),
         // What the above start.
         ["repeat", name, requests] => request::repeat(variant(name)?, requests.parse()?),
@@ -68,6 +70,15 @@ fn times(url: &str, rows: u64, repeats: usize) -> anyhow::Result<()> {
     runtime.block_on(async {
         let pool = sqlx::PgPool::connect(url).await?;
         reading::times(pool, rows, repeats).await
+    })
+}
+
+/// Exports half of a trail that was made so.
+fn export(url: &str, rows: u64) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let pool = sqlx::PgPool::connect(url).await?;
+        export::run(tower_audit::PgStore::new(pool), rows).await
     })
 }
 

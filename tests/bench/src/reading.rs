@@ -46,6 +46,14 @@ pub(crate) async fn run(
     let store = PgStore::new(pool.clone());
     fill_postgres(&pool, postgres_rows).await?;
     table("Postgres, Indexes::Lean", &store, postgres_rows, repeats).await?;
+    counts(
+        "Postgres, Indexes::Lean",
+        &store,
+        postgres_rows,
+        repeats.div_ceil(10),
+    )
+    .await?;
+    crate::export::run(store, postgres_rows).await?;
     let full = PgStore::builder(pool.clone())
         .indexes(Indexes::Full)
         .build()?;
@@ -62,11 +70,13 @@ pub(crate) async fn run(
         .synchronous(SqliteSynchronous::Normal);
     let pool = SqlitePoolOptions::new().connect_with(options).await?;
     fill_sqlite(&pool, sqlite_rows).await?;
-    table(
+    let store = SqliteStore::new(pool);
+    table("SQLite, Indexes::Lean", &store, sqlite_rows, repeats).await?;
+    counts(
         "SQLite, Indexes::Lean",
-        &SqliteStore::new(pool),
+        &store,
         sqlite_rows,
-        repeats,
+        repeats.div_ceil(10),
     )
     .await
 }

@@ -7,7 +7,7 @@ use tower::ServiceExt;
 use tower_audit::{Actor, AuditEvent, Auditor, EventReader, EventWriter, MemoryStore};
 use tower_audit_web::{Access, AuditWeb, Refusal};
 
-use crate::support::soon;
+use crate::support::{events::event, soon};
 
 /// A trail that is served below `/admin/audit`, and one beside it that keeps who looked.
 pub(super) struct Site {
@@ -94,6 +94,14 @@ impl Site {
             looks,
             auditor,
         }
+    }
+
+    /// Returns the site of one event, put where the caller says.
+    pub(super) async fn nested(nest: impl FnOnce(Router, Router) -> Router) -> Self {
+        let mut site = Self::with(&[event(1)]).await;
+        let web = AuditWeb::new(site.trail.clone(), authorize, &site.auditor);
+        site.app = nest(Router::new(), web.router());
+        site
     }
 
     /// Returns the answer to a GET of this path below `/admin/audit`.

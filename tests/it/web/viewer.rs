@@ -1,5 +1,6 @@
 //! The pages, as they come without a script.
 
+use axum::{body::Body, http::Request};
 use tower_audit::{Actor, AuditEvent, Outcome, Target};
 
 use super::site::{Answer, Site};
@@ -192,6 +193,35 @@ async fn the_style_and_the_script_are_files_of_the_same_place() {
             .iter()
             .all(|look| look.outcome() == Outcome::Denied || look.path() == Some("/admin/audit"))
     );
+}
+
+#[tokio::test]
+async fn nested_as_a_service_it_is_found_with_a_slash_at_the_end_too() {
+    let site = Site::nested(|app, web| app.nest_service("/admin/audit", web)).await;
+    for path in [
+        "/admin/audit",
+        "/admin/audit/",
+        "/admin/audit/?q=actor:alice",
+    ] {
+        let req = Request::get(path).header("x-who", "root");
+        let answer = site.call(req.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(
+            html(&answer).contains("href=\"/admin/audit/assets/viewer.css\""),
+            "{path}"
+        );
+    }
+    assert_eq!(site.get("root", "/events").await.status, 200);
+}
+
+#[tokio::test]
+async fn at_the_root_of_an_app_its_links_begin_there() {
+    let site = Site::nested(|_, web| web).await;
+    let req = Request::get("/?q=").header("x-who", "root");
+    let answer = site.call(req.body(Body::empty()).unwrap()).await;
+    let page = html(&answer);
+    assert!(page.contains("href=\"/assets/viewer.css\"") && !page.contains("\"//"));
+    assert!(page.contains("href=\"/view/"));
 }
 
 #[tokio::test]

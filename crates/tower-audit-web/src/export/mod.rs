@@ -15,6 +15,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use futures_util::stream;
 use http::header;
+use serde::Serialize;
 use tower_audit_core::{Outcome, PageSize, Seek};
 use utoipa::ToSchema;
 
@@ -85,16 +86,25 @@ impl Format {
     }
 
     fn row(self, event: &Event, to: &mut Vec<u8>) {
-        let json = match self {
-            Self::Csv => return csv::row(event, to),
-            Self::Jsonl => serde_json::to_value(event).unwrap_or_default(),
-            Self::Ocsf => mapped::ocsf(event),
-            Self::Ecs => mapped::ecs(event),
-            Self::CloudEvents => mapped::cloud_event(event),
-        };
-        to.extend_from_slice(json.to_string().as_bytes());
-        to.push(b'\n');
+        match self {
+            Self::Csv => csv::row(event, to),
+            Self::Jsonl => line(event, to),
+            Self::Ocsf => line(&mapped::ocsf(event), to),
+            Self::Ecs => line(&mapped::ecs(event), to),
+            Self::CloudEvents => line(&mapped::cloud_event(event), to),
+        }
     }
+}
+
+/// Appends a line of JSON.
+fn line(value: &impl Serialize, to: &mut Vec<u8>) {
+    let begin = to.len();
+    if serde_json::to_writer(&mut *to, value).is_err() {
+        // There is nothing in it that JSON has no form for.
+        to.truncate(begin);
+        to.extend_from_slice(b"null");
+    }
+    to.push(b'\n');
 }
 
 /// All events of a search.
