@@ -145,7 +145,8 @@ fn install() -> anyhow::Result<()> {
 
 /// Waits until the quickstart says where it listens.
 fn origin(process: &mut Child) -> anyhow::Result<String> {
-    let output = process.stdout.take();
+    let output = process.stdout.as_mut();
+    // It stays open: the quickstart has more to say.
     let output = output.context("the quickstart has no output")?;
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
     let Some(line) = lines.find(|line| line.contains("Listening on ")) else {
