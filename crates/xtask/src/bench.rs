@@ -18,8 +18,10 @@ pub(crate) fn run_all(scope: Option<&str>) -> anyhow::Result<()> {
 
 /// Measures pages of a long trail.
 pub(crate) fn pages(scope: Option<&str>) -> anyhow::Result<()> {
-    build()?;
-    run(bench().arg("pages").args(scope))
+    let bench = ["--features", "pages", "--bin", "bench", "--", "pages"];
+    let mut pages = cargo();
+    pages.current_dir(ROOT).arg("run").args(PACKAGE).args(bench);
+    run(pages.args(scope))
 }
 
 /// Makes sure that a request takes no more instructions than it did.

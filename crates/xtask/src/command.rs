@@ -1,6 +1,9 @@
 //! Runs programs.
 
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use anyhow::{Context as _, bail};
 
@@ -18,12 +21,14 @@ pub fn cargo() -> Command {
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let line = shown(command);
     println!("$ {line}");
+    let started = Instant::now();
     let status = command
         .status()
         .with_context(|| format!("could not run `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed: {status}");
     }
+    println!("  in {} s", started.elapsed().as_secs());
     Ok(())
 }
 

@@ -4,10 +4,12 @@
 mod app;
 mod copy;
 mod events;
+#[cfg(feature = "pages")]
 mod export;
 mod http;
 mod load;
 mod measure;
+#[cfg(feature = "pages")]
 mod reading;
 mod request;
 mod stores;
@@ -15,7 +17,7 @@ mod summary;
 
 use std::{path::Path, process::Command};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use app::Variant;
 use summary::Summary;
 use xtask::command::quiet;
@@ -35,63 +37,16 @@ fn main() -> anyhow::Result<()> {
         ["stores"] => stores(&mut Summary::default(), &QUICK).map(|_| ()),
         ["http"] => http(&mut Summary::default(), &QUICK),
         ["load"] => load(&mut Summary::default(), &QUICK),
-        ["pages"] => pages(10_000_000, 1_000_000, 200),
-        ["pages", "--quick"] => pages(500_000, 100_000, 40),
-        ["rows", url, rows] => fill(url, rows.parse()?),
-        ["times", url, rows, repeats] => times(url, rows.parse()?, repeats.parse()?),
-        ["export", url, rows] => export(url, rows.parse()?),
-        ["plan", url, search] => plan(url, search),
         // What the above start.
         ["repeat", name, requests] => request::repeat(variant(name)?, requests.parse()?),
         ["fill"] => load::fill(),
         ["serve", name] => http::serve(variant(name)?, None),
         ["serve", name, url, spool] => http::serve(variant(name)?, Some((url, spool))),
-        _ => bail!("usage: cargo xtask bench [--quick]"),
+        #[cfg(feature = "pages")]
+        ref others => reading::command(others),
+        #[cfg(not(feature = "pages"))]
+        _ => anyhow::bail!("usage: cargo xtask bench [--quick]"),
     }
-}
-
-fn pages(postgres: u64, sqlite: u64, repeats: usize) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(reading::run(postgres, sqlite, repeats))
-}
-
-/// Makes a trail in a database that is there.
-fn fill(url: &str, rows: u64) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let pool = sqlx::PgPool::connect(url).await?;
-        reading::fill_postgres(&pool, rows).await
-    })
-}
-
-/// Measures pages of a trail that was made so.
-fn times(url: &str, rows: u64, repeats: usize) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let pool = sqlx::PgPool::connect(url).await?;
-        reading::times(pool, rows, repeats).await
-    })
-}
-
-/// Exports half of a trail that was made so.
-fn export(url: &str, rows: u64) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let pool = sqlx::PgPool::connect(url).await?;
-        export::run(tower_audit::PgStore::new(pool), rows).await
-    })
-}
-
-/// Prints what a search asks of that database, and how it answers.
-fn plan(url: &str, search: &str) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let store = tower_audit::PgStore::new(sqlx::PgPool::connect(url).await?);
-        for plan in reading::plans(&store, search).await? {
-            println!("{plan}\n");
-        }
-        Ok(())
-    })
 }
 
 /// How much is measured.

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::bail;
 use chrono::DateTime;
 use sqlx::{
     AssertSqlSafe, PgPool, SqlitePool,
@@ -21,6 +22,37 @@ use xtask::{
     rows::{self, FIRST_SECOND, SECONDS_APART},
 };
 
+use crate::export;
+
+/// Runs a command about reading.
+pub(crate) fn command(arguments: &[&str]) -> anyhow::Result<()> {
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let connect = PgPool::connect;
+        match *arguments {
+            ["pages"] => run(10_000_000, 1_000_000, 200).await,
+            ["pages", "--quick"] => run(500_000, 100_000, 40).await,
+            // Of a database that is there.
+            ["rows", url, rows] => fill_postgres(&connect(url).await?, rows.parse()?).await,
+            ["times", url, rows, repeats] => {
+                let store = PgStore::new(connect(url).await?);
+                let (rows, repeats): (u64, usize) = (rows.parse()?, repeats.parse()?);
+                table("Postgres", &store, rows, repeats).await?;
+                counts("Postgres", &store, rows, repeats.div_ceil(10)).await
+            }
+            ["export", url, rows] => {
+                export::run(PgStore::new(connect(url).await?), rows.parse()?).await
+            }
+            ["plan", url, search] => {
+                for plan in plans(&PgStore::new(connect(url).await?), search).await? {
+                    println!("{plan}\n");
+                }
+                Ok(())
+            }
+            _ => bail!("usage: cargo xtask bench [--quick], cargo xtask pages [--quick]"),
+        }
+    })
+}
+
 /// Searches whose rows are counted.
 const COUNTED: &[&str] = &[
     "",
@@ -36,11 +68,7 @@ const COUNTED: &[&str] = &[
 ];
 
 /// Measures pages of both databases, with both sets of indexes, and prints tables.
-pub(crate) async fn run(
-    postgres_rows: u64,
-    sqlite_rows: u64,
-    repeats: usize,
-) -> anyhow::Result<()> {
+async fn run(postgres_rows: u64, sqlite_rows: u64, repeats: usize) -> anyhow::Result<()> {
     let cluster = Cluster::start(Commits::AreFast)?;
     let pool = PgPoolOptions::new().connect(&cluster.url()).await?;
     let store = PgStore::new(pool.clone());
@@ -53,7 +81,7 @@ pub(crate) async fn run(
         repeats.div_ceil(10),
     )
     .await?;
-    crate::export::run(store, postgres_rows).await?;
+    export::run(store, postgres_rows).await?;
     let full = PgStore::builder(pool.clone())
         .indexes(Indexes::Full)
         .build()?;
@@ -82,7 +110,7 @@ pub(crate) async fn run(
 }
 
 /// Makes a trail in Postgres.
-pub(crate) async fn fill_postgres(pool: &PgPool, rows: u64) -> anyhow::Result<()> {
+async fn fill_postgres(pool: &PgPool, rows: u64) -> anyhow::Result<()> {
     tower_audit::migrate(pool).await?;
     let started = Instant::now();
     for first in (0..rows).step_by(STEP) {
@@ -198,13 +226,6 @@ async fn counts<R: EventReader>(
     Ok(())
 }
 
-/// Measures a trail that is there, with as many rows as [`fill_postgres`] made.
-pub(crate) async fn times(pool: PgPool, rows: u64, repeats: usize) -> anyhow::Result<()> {
-    let store = PgStore::new(pool);
-    table("Postgres", &store, rows, repeats).await?;
-    counts("Postgres", &store, rows, repeats.div_ceil(10)).await
-}
-
 fn median_and_p99(times: &mut [Duration]) -> (Duration, Duration) {
     times.sort_unstable();
     let at = |n: usize| times[n.min(times.len() - 1)];
@@ -212,7 +233,7 @@ fn median_and_p99(times: &mut [Duration]) -> (Duration, Duration) {
 }
 
 /// Returns what a search asks of the database, for the first page and for one from the middle of the trail on.
-pub(crate) async fn plans(store: &PgStore, search: &str) -> anyhow::Result<Vec<String>> {
+async fn plans(store: &PgStore, search: &str) -> anyhow::Result<Vec<String>> {
     let filter: Filter = search.parse()?;
     let newest = store
         .page(&Filter::new(), Seek::Newest, PageSize::default())
