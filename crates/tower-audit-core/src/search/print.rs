@@ -57,7 +57,9 @@ impl Term {
 /// Returns whether the text needs no quotes as a value.
 fn is_plain(text: &str) -> bool {
     let is_special = |c: char| c.is_whitespace() || matches!(c, ',' | '"' | '*');
-    !text.is_empty() && !text.contains(is_special)
+    // What begins so asks for a range elsewhere.
+    let is_range = text.starts_with(['<', '>']);
+    !text.is_empty() && !is_range && !text.contains(is_special)
 }
 
 fn write_text(f: &mut fmt::Formatter<'_>, text: &str, is_plain: bool) -> fmt::Result {

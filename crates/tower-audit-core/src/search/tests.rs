@@ -271,7 +271,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "duration:5",
-        "character 10: `5` is no duration; write a whole number and us, ms, s or m, such as >500ms or 1s..2s",
+        "character 10: `5` is no duration; write a whole number and us, ms, s, m or h, such as >500ms or 1s..2s",
     ),
     (
         "ip:10.0.0",
@@ -295,7 +295,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "meta:{\"a\"",
-        "character 6: this is no JSON object; write one such as {\"plan\": \"pro\"}",
+        "character 6: this is no JSON object, or one with a number that is too large, or too much inside of one another; write one such as {\"plan\": \"pro\"}",
     ),
     (
         "meta:{}",
@@ -314,7 +314,55 @@ const WRONG: &[(&str, &str)] = &[
         "é:x",
         "character 1: there is no key `é`; the keys are actor, kind",
     ),
+    (
+        "user:bob",
+        "character 1: there is no key `user`; did you mean `actor`?",
+    ),
+    (
+        "actor=alice",
+        "character 1: `actor=alice` stands alone; write actor:alice",
+    ),
+    (
+        "actor:a OR actor:b",
+        "character 9: there is no `OR`; terms stand side by side, and all must hold; for one of two values write key:a,b",
+    ),
+    (
+        "(actor:a)",
+        "character 1: there are no parentheses; terms stand side by side",
+    ),
+    (
+        "--actor:a",
+        "character 2: there is one `-` too many; write -key:value",
+    ),
+    (
+        "created:-24h",
+        "character 9: `-24h` is a single moment; write -24h.. for all since then",
+    ),
+    (
+        "meta.seats:>7",
+        "character 12: what the app added is compared as it is, not by its size; put the text between quotes",
+    ),
+    (
+        "meta:{\"a\":1e999}",
+        "character 6: this is no JSON object, or one with a number that is too large",
+    ),
 ];
+
+#[test]
+fn an_address_of_the_new_form_that_is_one_of_the_old_is_asked_for_as_it_is_kept() {
+    for (written, kept) in [
+        ("ip:::ffff:198.51.100.0/120", "ip:198.51.100.0/24"),
+        ("ip:::ffff:198.51.100.10", "ip:198.51.100.10"),
+        ("ip:::ffff:0:0/95", "ip:::fffe:0:0/95"),
+    ] {
+        assert_eq!(parse(written).to_string(), kept);
+    }
+}
+
+#[test]
+fn a_duration_may_be_of_hours() {
+    assert_eq!(parse("duration:>1h"), parse("duration:>60m"));
+}
 
 #[test]
 fn what_is_wrong_is_named_with_its_place_and_what_to_write() {

@@ -143,12 +143,14 @@ fn check_key(lexer: &Lexer<'_>, span: &Range<usize>, key: &str) -> Result<(), Se
 }
 
 fn unknown_key(lexer: &Lexer<'_>, span: Range<usize>, name: &str) -> SearchError {
+    let meant = MEANT.iter().find(|(other, _)| *other == name);
     let near = Field::ALL
         .iter()
         .flat_map(|field| [field.key(), field.column()])
         .map(|key| (strsim::damerau_levenshtein(key, name), key))
         .filter(|(distance, key)| *distance <= 1 + key.len() / 4)
         .min();
+    let near = meant.map(|(_, key)| (0, *key)).or(near);
     let hint = match near {
         Some((_, key)) => format!("did you mean `{key}`?"),
         None => {
@@ -159,8 +161,29 @@ fn unknown_key(lexer: &Lexer<'_>, span: Range<usize>, name: &str) -> SearchError
     lexer.error(span, format!("there is no key `{}`", shown(name)), &hint)
 }
 
+/// What others call our keys.
+const MEANT: [(&str, &str); 14] = [
+    ("user", "actor"),
+    ("who", "actor"),
+    ("by", "actor"),
+    ("email", "name"),
+    ("verb", "action"),
+    ("event", "action"),
+    ("object", "target"),
+    ("resource", "target"),
+    ("result", "outcome"),
+    ("since", "created"),
+    ("after", "created"),
+    ("before", "created"),
+    ("time", "created"),
+    ("date", "created"),
+];
+
 /// Says what a word without a key could have meant.
 fn stands_alone(lexer: &mut Lexer<'_>, start: usize) -> SearchError {
+    if let Some((problem, hint)) = other_syntax(lexer, start) {
+        return lexer.error(start..lexer.at(), problem, &hint);
+    }
     lexer.rewind(start);
     let word = match lexer.word() {
         Ok(Word { text, .. }) if !text.is_empty() => text.into_owned(),
@@ -188,6 +211,35 @@ fn stands_alone(lexer: &mut Lexer<'_>, start: usize) -> SearchError {
         format!("`{word}` stands alone"),
         &format!("say what it is, such as {}", hints.join(" or ")),
     )
+}
+
+/// Recognises how other searches are written.
+fn other_syntax(lexer: &mut Lexer<'_>, start: usize) -> Option<(String, String)> {
+    lexer.rewind(start);
+    let word = lexer.bare(|_| false);
+    let either = "terms stand side by side, and all must hold; for one of two values write key:a,b";
+    if matches!(
+        word.to_ascii_uppercase().as_str(),
+        "OR" | "AND" | "NOT" | "||" | "&&"
+    ) {
+        return Some((
+            format!("there is no `{word}`"),
+            format!("{either}, and -key:a for none"),
+        ));
+    }
+    if word.starts_with('(') {
+        return Some(("there are no parentheses".to_owned(), either.to_owned()));
+    }
+    if word.starts_with('-') {
+        return Some((
+            "there is one `-` too many".to_owned(),
+            "write -key:value".to_owned(),
+        ));
+    }
+    let (key, value) = word.split_once('=')?;
+    let field = Field::named(key)?;
+    let hint = format!("write {}:{}", field.key(), shown(value));
+    Some((format!("`{}` stands alone", shown(word)), hint))
 }
 
 /// Says that the text is more than one term.

@@ -1,7 +1,7 @@
 //! One value of a term, as the kind of its field wants it.
 
 use chrono::{DateTime, Utc};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde_json::{Map, Value};
 
 use super::{
@@ -38,7 +38,17 @@ pub(super) fn parse(
         FieldKind::Json => !path.is_empty(),
         _ => false,
     };
-    let found = if is_text {
+    let found = if is_text
+        && field.kind() == FieldKind::Json
+        && !is_quoted
+        && word.text.starts_with(['<', '>'])
+    {
+        let problem = "what the app added is compared as it is, not by its size".to_owned();
+        Err((
+            problem,
+            "put the text between quotes if the sign belongs to it".to_owned(),
+        ))
+    } else if is_text {
         text(&word, is_quoted)
     } else if word.is_prefix {
         let problem = format!("`{}` cannot be the beginning of one", shown(&word.text));
@@ -76,6 +86,12 @@ fn other(text: &str, field: Field, now: DateTime<Utc>) -> Result<Match, Wrong> {
         FieldKind::Word => this_word(field, text),
         FieldKind::Number => within(number(text), "number", NUMBER_HINT),
         FieldKind::Duration => within(duration(text), "duration", DURATION_HINT),
+        FieldKind::Time
+            if text.starts_with('-') && !text.contains("..") && time::span(text, now).is_some() =>
+        {
+            let problem = "is a single moment".to_owned();
+            Err((problem, format!("write {text}.. for all since then")))
+        }
         FieldKind::Time => within(time::span(text, now), "time", TIME_HINT),
         FieldKind::Address => network(text)
             .map(Match::In)
@@ -124,6 +140,11 @@ fn this_word(field: Field, text: &str) -> Result<Match, Wrong> {
 
 fn network(text: &str) -> Option<IpNet> {
     let network = match text.parse::<IpNet>() {
+        // Addresses are kept in their own form.
+        Ok(IpNet::V6(network)) => match (network.addr().to_ipv4_mapped(), network.prefix_len()) {
+            (Some(address), length @ 96..) => Ipv4Net::new(address, length - 96).ok()?.into(),
+            _ => network.into(),
+        },
         Ok(network) => network,
         Err(_) => IpNet::from(text.parse::<std::net::IpAddr>().ok()?.to_canonical()),
     };
@@ -153,6 +174,7 @@ fn duration(text: &str) -> Option<Span> {
             "ms" => 1_000,
             "s" => 1_000_000,
             "m" => 60_000_000,
+            "h" => 3_600_000_000,
             _ => return None,
         };
         let micros = digits(number)?.checked_mul(unit)?;
@@ -224,7 +246,7 @@ fn object(lexer: &mut Lexer<'_>) -> Result<Match, SearchError> {
         let end = start + rest.len();
         return Err(lexer.error(
             start..end,
-            "this is no JSON object",
+            "this is no JSON object, or one with a number that is too large, or too much inside of one another",
             "write one such as {\"plan\": \"pro\"}",
         ));
     };
@@ -269,7 +291,7 @@ fn check_members(
 
 const ID_HINT: &str = "it is a UUID, such as 019a9e3c-7d2e-7c4b-8f00-0123456789ab";
 const NUMBER_HINT: &str = "write 404, 4xx, 400..499 or >=500";
-const DURATION_HINT: &str = "write a whole number and us, ms, s or m, such as >500ms or 1s..2s";
+const DURATION_HINT: &str = "write a whole number and us, ms, s, m or h, such as >500ms or 1s..2s";
 const ADDRESS_HINT: &str = "write one, such as 192.0.2.1, or a network, such as 10.0.0.0/8";
 const TIME_HINT: &str = "write a day such as 2026-11-17, a time such as 2026-11-17T09:30Z, a range such as \
      2026-11-01..2026-11-17 or 2026-11-01.., or one up to now such as -24h..";
