@@ -41,15 +41,20 @@ fn basic(header: &str) -> Option<String> {
     (password == "demo").then(|| name.to_owned())
 }
 
-/// Lets whoever is signed in see all of the trail. A real service would ask for more than that.
+/// Lets whoever is signed in see all of the trail, but for `clerk`, who sees one tenant and nothing that is personal, and
+/// `visitor`, who sees nothing. A real service would ask for more than a name.
 pub(crate) fn may_read(head: &Parts) -> Result<Access, Refusal> {
     let challenge = HeaderValue::from_static("Basic realm=\"any name, password demo\"");
     let user = head.extensions.get::<AuthUser>();
     let user = user.ok_or_else(|| Refusal::unauthenticated().challenge(challenge))?;
     let actor = Actor::user(&user.0).auth_method("demo");
-    Ok(Access::all_tenants(actor)
-        .with_personal_data()
-        .with_export())
+    match user.0.as_str() {
+        "clerk" => Ok(Access::tenant(actor, "acme")),
+        "visitor" => Err(Refusal::forbidden().actor(actor)),
+        _ => Ok(Access::all_tenants(actor)
+            .with_personal_data()
+            .with_export()),
+    }
 }
 
 /// A handler that takes an [`AuthUser`] refuses the anonymous.

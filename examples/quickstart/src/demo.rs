@@ -31,12 +31,12 @@ fn event(dice: &mut Dice, now: DateTime<Utc>, n: usize) -> AuditEvent {
         401 => format!("203.0.113.{}", dice.below(3) + 7),
         _ => address,
     };
-    let actor = if status == 401 {
-        Actor::anonymous()
-    } else {
-        actor
-    };
+    let is_known = status != 401;
+    let actor = if is_known { actor } else { Actor::anonymous() };
     let path = format!("/{resource}s/{id}");
+    // What timed out took longer.
+    let least = if status >= 500 { 1_500_000 } else { 400 };
+    let micros = u64::try_from(dice.below(90_000) + least).unwrap_or(0);
     AuditEvent::builder(
         actor,
         format!("{resource}.{verb}"),
@@ -49,9 +49,7 @@ fn event(dice: &mut Dice, now: DateTime<Utc>, n: usize) -> AuditEvent {
     .method(method)
     .route(format!("/{resource}s/{{id}}"))
     .path(path)
-    .duration(Duration::from_micros(
-        u64::try_from(dice.below(90_000) + 400).unwrap_or(0),
-    ))
+    .duration(Duration::from_micros(micros))
     .request_id(format!("demo-{:04}", n / 2))
     .tenant_id(*dice.one_of(&["acme", "acme", "globex", "initech"]))
     .maybe(address.parse().ok(), Builder::ip_address)
@@ -70,7 +68,7 @@ fn who(dice: &mut Dice) -> (Actor, String) {
             Actor::api_key("key-ci")
                 .credential_id("key-ci")
                 .auth_method("bearer"),
-            "192.0.2.44".to_owned(),
+            "10.1.0.44".to_owned(),
         ),
         1 => (Actor::system(), String::new()),
         2 => (
@@ -122,7 +120,7 @@ const ENDS: [(u16, Option<&str>); 14] = [
     (403, Some("not_owner")),
     (401, Some("wrong_password")),
     (409, Some("conflict")),
-    (500, Some("panic")),
+    (503, Some("timeout")),
 ];
 
 const AGENTS: [&str; 3] = [

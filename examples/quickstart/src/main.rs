@@ -117,7 +117,7 @@ Each of the first three leaves a row. Look at them in a browser, as anybody with
 
   http://{address}/audit
 
-or with
+(`clerk` sees one tenant and nothing personal, `visitor` nothing), or with
 
   {}
 
