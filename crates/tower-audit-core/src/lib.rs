@@ -43,8 +43,8 @@ pub mod store;
 pub use auditor::{Auditor, AuditorBuilder};
 pub use delivery::{DeliverySettings, Health, Overflow, ShutdownReport, Stats};
 pub use event::{
-    Action, Actor, ActorKind, AuditEvent, AuditEventBuilder, Captured, EventId, Metadata, Outcome,
-    Target, Text,
+    Action, Actor, ActorKind, AlreadyRecorded, AuditEvent, AuditEventBuilder, Captured, EventId,
+    Metadata, Outcome, Target, Text,
 };
 pub use search::Filter;
 pub use store::{

@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use tower_audit_core::AlreadyRecorded;
 
 use crate::{
     problem::Problem,
@@ -22,7 +23,7 @@ pub(crate) struct IsRecorded;
 /// Lets through whoever may see something, with the view that they have, and records it.
 pub(crate) async fn guard(State(web): State<AuditWeb>, req: Request, next: Next) -> Response {
     let (mut head, body) = req.into_parts();
-    let asked = Asked::of(&head);
+    let asked = Asked::of(&head, &web);
     let base = base(&web, &head);
     let is_page = viewer::is_page(head.uri.path());
     let answered = |problem: Problem| {
@@ -31,11 +32,6 @@ pub(crate) async fn guard(State(web): State<AuditWeb>, req: Request, next: Next)
             false => problem.into_response(),
         })
     };
-    if comes_from_another_site(&head.headers) {
-        let problem = Problem::cross_site();
-        asked.record_refused(&web.auditor, None, &problem);
-        return answered(problem);
-    }
     let access = match web.authorizer.authorize(&head).await {
         Ok(access) => access,
         Err(refusal) => {
@@ -45,6 +41,11 @@ pub(crate) async fn guard(State(web): State<AuditWeb>, req: Request, next: Next)
             return answered(problem);
         }
     };
+    if comes_from_another_site(&head.headers, is_page) {
+        let problem = Problem::cross_site();
+        asked.record_refused(&web.auditor, Some(access.actor), &problem);
+        return answered(problem);
+    }
     let view = View::new(web.reader.clone(), access.clone(), web.settings.clone());
     head.extensions.insert(view);
     head.extensions.insert(asked.clone());
@@ -73,15 +74,17 @@ fn base(web: &AuditWeb, head: &Parts) -> Base {
     Base(web.settings.base.as_deref().unwrap_or(nested).into())
 }
 
-/// Returns whether a page of another site asks, other than by a link that somebody follows.
-fn comes_from_another_site(headers: &HeaderMap) -> bool {
+/// Returns whether a page of another site asks, other than by a link to a page that somebody follows.
+fn comes_from_another_site(headers: &HeaderMap, is_page: bool) -> bool {
     let is = |name: &str, value: &str| headers.get(name).is_some_and(|found| found == value);
-    let is_link = is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document");
+    let is_link = is_page && is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document");
     is("sec-fetch-site", "cross-site") && !is_link
 }
 
 /// Adds what keeps a browser from doing more with the answer than showing it.
 fn protected(mut response: Response) -> Response {
+    // Each request has its row, of which a layer around the router knows nothing.
+    response.extensions_mut().insert(AlreadyRecorded);
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));

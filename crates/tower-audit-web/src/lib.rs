@@ -46,7 +46,7 @@
 //! - Every view, granted or refused, and every export is itself recorded: `audit.log.view`, `audit.export.create`. An
 //!   export that cannot be recorded is not made.
 //! - An export is read as fast as its client takes it, in flat memory, and stops when the client leaves. There is a
-//!   number of places for exports and live tails; an export whose client takes nothing for a while gives its place to
+//!   number of places for exports and live tails, of which one actor has half; an export whose client takes nothing for a while gives its place to
 //!   one that begins.
 //! - No question makes the database look at more than a bounded number of rows at once.
 //!
@@ -60,6 +60,7 @@ mod event;
 mod export;
 mod guard;
 mod params;
+mod places;
 mod problem;
 mod reader;
 mod trail;

@@ -107,7 +107,7 @@ impl Params {
                 _ => {
                     return Err(Problem::bad_parameter(
                         "limit",
-                        "the limit is no such number",
+                        "that many cannot be asked for",
                         hint,
                     ));
                 }

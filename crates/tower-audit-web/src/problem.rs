@@ -171,8 +171,8 @@ impl Problem {
     }
 
     pub(crate) fn too_many(what: &str) -> Self {
-        let (kind, title) = ("urn:tower-audit:too-many", "Too many at once");
-        let detail = format!("too many {what} are running");
+        let (kind, title) = (TOO_MANY, "Too many at once");
+        let detail = format!("too many {what} are running, or too many of yours");
         let facts = Facts::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail);
         facts.hint("try again when one of them has ended").into()
     }
@@ -191,6 +191,8 @@ impl Problem {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
+
+const TOO_MANY: &str = "urn:tower-audit:too-many";
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
@@ -254,6 +256,8 @@ impl Problem {
     pub(crate) fn header(&self, name: &HeaderName) -> Option<HeaderValue> {
         match *name {
             header::WWW_AUTHENTICATE => self.challenge.clone(),
+            // An export takes a while.
+            header::RETRY_AFTER if self.r#type == TOO_MANY => Some(HeaderValue::from_static("60")),
             header::RETRY_AFTER if self.status == 503 => Some(HeaderValue::from_static("5")),
             _ => None,
         }

@@ -1,15 +1,19 @@
 //! Who looked at the trail, for the trail.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 use axum::extract::{ConnectInfo, MatchedPath, OriginalUri};
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use tower_audit_core::{
-    Actor, AuditEvent, AuditEventBuilder as Builder, Auditor, Metadata, Outcome, Target, Text,
+    Actor, AuditEvent, AuditEventBuilder as Builder, Auditor, EventId, Metadata, Outcome, Target,
+    Text,
 };
 
-use crate::{access::Access, problem::Problem};
+use crate::{access::Access, problem::Problem, web::AuditWeb};
 
 /// What was asked for, and by whom as far as the request itself tells.
 #[derive(Clone, Debug)]
@@ -19,15 +23,18 @@ pub(crate) struct Asked {
     method: Text,
     path: Text,
     route: Option<Text>,
-    search: Option<String>,
+    search: Option<Text>,
     request_id: Option<Text>,
     user_agent: Option<Text>,
-    peer: Option<SocketAddr>,
+    peer: Option<IpAddr>,
+    ip: Option<IpAddr>,
+    /// The event that was asked for by its id.
+    event: Option<EventId>,
     is_view: bool,
 }
 
 impl Asked {
-    pub(crate) fn of(head: &Parts) -> Self {
+    pub(crate) fn of(head: &Parts, web: &AuditWeb) -> Self {
         let original = head.extensions.get::<OriginalUri>().map(|uri| uri.0.path());
         let route = head
             .extensions
@@ -35,22 +42,27 @@ impl Asked {
             .map(MatchedPath::as_str);
         let query = head.uri.query().unwrap_or_default();
         let mut pairs = form_urlencoded::parse(query.as_bytes());
+        // Whoever is not let in may have written anything.
         let search = pairs
-            .find(|(key, _)| key == "q")
-            .map(|(_, value)| value.into_owned());
+            .find(|(key, value)| key == "q" && !value.is_empty())
+            .map(|(_, value)| Text::capped(&value, MAX_SEARCH));
+        let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map(|peer| peer.0.ip().to_canonical());
         Self {
             created_at: Utc::now(),
             begun: Instant::now(),
             method: Text::capped(head.method.as_str(), 32),
             path: Text::capped(original.unwrap_or(head.uri.path()), 2_048),
             route: route.map(|route| Text::capped(route, 512)),
-            search: search.filter(|search| !search.is_empty()),
+            search,
             request_id: text(&head.headers, "x-request-id"),
             user_agent: text(&head.headers, header::USER_AGENT.as_str()),
-            peer: head
-                .extensions
-                .get::<ConnectInfo<SocketAddr>>()
-                .map(|peer| peer.0),
+            peer,
+            ip: match &web.settings.client_address {
+                Some(client_address) => client_address.0(head),
+                None => peer,
+            },
+            event: event(head.uri.path()),
             is_view: !is_about_itself(head.uri.path()),
         }
     }
@@ -74,6 +86,9 @@ impl Asked {
         actor: Option<Actor>,
         problem: &Problem,
     ) {
+        if !self.is_view {
+            return;
+        }
         let event = self.event(
             actor.unwrap_or_else(Actor::anonymous),
             VIEW,
@@ -97,6 +112,7 @@ impl Asked {
         let pending = event.clone().outcome(Outcome::Pending).build();
         // From now on it ends, whatever becomes of this future.
         let mut export = Export {
+            id: pending.id().to_string(),
             auditor: auditor.clone(),
             event: Some(event.id(pending.id())),
             begun: self.begun,
@@ -109,7 +125,9 @@ impl Asked {
     }
 
     fn event(&self, actor: Actor, action: &'static str, status: StatusCode) -> Builder {
-        let mut event = AuditEvent::builder(actor, action, Target::new("audit_log", ""))
+        // The id as it is kept, however it was written.
+        let id = self.event.map(|id| id.to_string()).unwrap_or_default();
+        let mut event = AuditEvent::builder(actor, action, Target::new("audit_log", id))
             .created_at(self.created_at)
             .outcome(Outcome::of_status(status.as_u16()))
             .status(status.as_u16())
@@ -119,10 +137,8 @@ impl Asked {
             .maybe(self.route.clone(), Builder::route)
             .maybe(self.request_id.clone(), Builder::request_id)
             .maybe(self.user_agent.clone(), Builder::user_agent)
-            .maybe(
-                self.peer.map(|peer| peer.ip().to_canonical()),
-                Builder::peer_address,
-            );
+            .maybe(self.ip, Builder::ip_address)
+            .maybe(self.peer, Builder::peer_address);
         if let Some(search) = &self.search {
             // It may name people: what is captured is hidden from whoever may not see what is personal.
             let said = Metadata::from_iter([("search", search.as_str())]);
@@ -135,6 +151,8 @@ impl Asked {
 /// An export that runs. Dropping it records that it was aborted.
 #[derive(Debug)]
 pub(crate) struct Export {
+    /// The id of the row about it, which is not a part of it.
+    pub(crate) id: String,
     auditor: Auditor,
     event: Option<Builder>,
     begun: Instant,
@@ -167,10 +185,22 @@ fn text(headers: &HeaderMap, name: &str) -> Option<Text> {
     ))
 }
 
+/// Returns the event that the path names.
+fn event(path: &str) -> Option<EventId> {
+    let mut parts = path.split('/').skip(1);
+    match (parts.next(), parts.next()) {
+        (Some("events" | "view"), Some(id)) => id.parse().ok(),
+        _ => None,
+    }
+}
+
 /// Returns whether the path leads to what says nothing about events.
 fn is_about_itself(path: &str) -> bool {
     path == "/openapi.json" || path.starts_with("/assets/")
 }
+
+/// How much of a search is kept, in bytes: as much as one may have.
+const MAX_SEARCH: usize = 4_096;
 
 const VIEW: &str = "audit.log.view";
 const EXPORT: &str = "audit.export.create";

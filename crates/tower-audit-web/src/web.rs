@@ -1,16 +1,15 @@
 //! What is nested into an app.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware, routing::get};
-use tokio::sync::Semaphore;
+use http::request::Parts;
 use tower_audit_core::{Auditor, EventReader};
 
 use crate::{
     access::{Authorizer, authorizer::DynAuthorizer},
-    api,
-    export::{self, Places},
-    guard,
+    api, export, guard,
+    places::Places,
     problem::Problem,
     reader::DynReader,
     viewer,
@@ -27,7 +26,7 @@ pub struct AuditWeb {
     pub(crate) auditor: Auditor,
     pub(crate) settings: Arc<Settings>,
     pub(crate) exports: Places,
-    pub(crate) tails: Arc<Semaphore>,
+    pub(crate) tails: Places,
 }
 
 #[derive(Clone, Debug)]
@@ -37,6 +36,19 @@ pub(crate) struct Settings {
     pub(crate) longest_tail: Duration,
     pub(crate) stalled_after: Duration,
     pub(crate) base: Option<String>,
+    pub(crate) client_address: Option<ClientAddress>,
+}
+
+/// How the address of whoever looks is found.
+#[derive(Clone)]
+pub(crate) struct ClientAddress(pub(crate) Arc<FindAddress>);
+
+type FindAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
+
+impl fmt::Debug for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientAddress")
+    }
 }
 
 impl AuditWeb {
@@ -53,9 +65,10 @@ impl AuditWeb {
                 longest_tail: Duration::from_mins(15),
                 stalled_after: Duration::from_mins(5),
                 base: None,
+                client_address: None,
             }),
             exports: Places::new(4),
-            tails: Arc::new(Semaphore::new(64)),
+            tails: Places::new(64),
         }
     }
 
@@ -79,7 +92,7 @@ impl AuditWeb {
         self
     }
 
-    /// Sets how many exports may run at once. Defaults to 4; the next one gets 503.
+    /// Sets how many exports may run at once, half of them for one actor. Defaults to 4; the next one gets 503.
     pub fn max_exports(mut self, exports: usize) -> Self {
         self.exports = Places::new(exports);
         self
@@ -92,9 +105,9 @@ impl AuditWeb {
         self
     }
 
-    /// Sets how many live tails may run at once. Defaults to 64; the next one gets 503.
+    /// Sets how many live tails may run at once, half of them for one actor. Defaults to 64; the next one gets 503.
     pub fn max_tails(mut self, tails: usize) -> Self {
-        self.tails = Arc::new(Semaphore::new(tails.min(Semaphore::MAX_PERMITS)));
+        self.tails = Places::new(tails);
         self
     }
 
@@ -103,6 +116,17 @@ impl AuditWeb {
     pub fn base_path(mut self, path: impl Into<String>) -> Self {
         let path = path.into();
         self.settings_mut().base = Some(path.trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// Sets how the address of whoever looks is found, for the row about it. Defaults to the address at the other end of the
+    /// socket; behind a proxy that is the proxy's, so give the rule that the rest of the app has, such as
+    /// `TrustedProxies::client` of `tower-audit`.
+    pub fn client_address(
+        mut self,
+        find: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings_mut().client_address = Some(ClientAddress(Arc::new(find)));
         self
     }
 

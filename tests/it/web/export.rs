@@ -196,6 +196,43 @@ async fn an_export_is_recorded_before_it_begins_and_when_it_ends() {
 }
 
 #[tokio::test]
+async fn an_export_does_not_hold_the_row_about_itself() {
+    let store = MemoryStore::new();
+    store.append(&[event(1)]).await.unwrap();
+    let auditor = Auditor::new(store.clone());
+    let all = |_: &http::request::Parts| Ok(Access::all_tenants(Actor::system()).with_export());
+    let app = AuditWeb::new(store.clone(), all, &auditor).router();
+    let body = get(&app, "/export").await.into_body();
+    let body = soon(body.collect()).await.unwrap().to_bytes();
+    let found = lines(std::str::from_utf8(&body).unwrap());
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["action"], "project.update");
+    auditor.flush().await;
+    let about: Vec<_> = store
+        .events()
+        .into_iter()
+        .filter(|event| event.action() == "audit.export.create")
+        .collect();
+    assert_eq!(about[0].metadata().get("rows").unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_head_of_an_export_is_no_export() {
+    let site = Site::with(&[event(1)]).await;
+    let req = http::Request::head("/admin/audit/export").header("x-who", "root");
+    let answer = site
+        .call(req.body(axum::body::Body::empty()).unwrap())
+        .await;
+    assert_eq!(answer.status, 200);
+    assert!(
+        answer
+            .header("content-disposition")
+            .starts_with("attachment")
+    );
+    assert!(site.looks().await.is_empty());
+}
+
+#[tokio::test]
 async fn an_export_whose_client_leaves_is_recorded_as_aborted() {
     let events: Vec<AuditEvent> = (0..600).map(event).collect();
     let site = Site::with(&events).await;

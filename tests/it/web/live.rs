@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
+use tower::ServiceExt;
 use tower_audit::{AuditEvent, EventWriter, Outcome};
 
 use super::site::Site;
@@ -165,6 +166,16 @@ async fn a_live_tail_ends_so_that_access_is_asked_for_again() {
     let mut listener = Listener::new(site.open("root", "/events/stream", &[]).await);
     assert_eq!(listener.next().await.unwrap().kind, "ready");
     assert!(listener.next().await.is_none());
+}
+
+#[tokio::test]
+async fn what_a_live_tail_tells_is_kept_by_nobody() {
+    let site = site().await;
+    let req = http::Request::get("/admin/audit/events/stream").header("x-who", "root");
+    let response = soon(site.app.clone().oneshot(req.body(Body::empty()).unwrap()))
+        .await
+        .unwrap();
+    assert_eq!(response.headers()["cache-control"], "no-store");
 }
 
 #[tokio::test]

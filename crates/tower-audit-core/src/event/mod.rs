@@ -30,6 +30,7 @@
 //! It does not know which values are secret: what must not be stored must not be put in.
 
 mod actor;
+mod already_recorded;
 mod audit_event;
 mod builder;
 mod captured;
@@ -40,6 +41,7 @@ mod text;
 mod words;
 
 pub use actor::{Actor, ActorKind, ParseActorKindError};
+pub use already_recorded::AlreadyRecorded;
 pub use audit_event::AuditEvent;
 pub use builder::AuditEventBuilder;
 pub use captured::Captured;

@@ -72,14 +72,14 @@ pub(crate) async fn histogram(
 ) -> Result<Json<Histogram>, Problem> {
     let params = Params::parse(query.as_deref(), &["q", "buckets"])?;
     let hint = "write a whole number from 1 to 500";
-    let most = params.parsed::<u16>("buckets", hint)?.unwrap_or(60);
-    if !(1..=500).contains(&most) {
-        return Err(Problem::bad_parameter(
-            "buckets",
-            "that many spans cannot be counted",
-            hint,
-        ));
-    }
+    let most = match params.get("buckets").map(str::parse::<u16>) {
+        None => 60,
+        Some(Ok(most @ 1..=500)) => most,
+        Some(_) => {
+            let problem = "that many spans cannot be counted";
+            return Err(Problem::bad_parameter("buckets", problem, hint));
+        }
+    };
     let now = Utc::now();
     let filter = params.filter(now)?;
     let buckets = buckets(&filter, now, most)?;

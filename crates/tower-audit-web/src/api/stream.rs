@@ -1,24 +1,25 @@
 //! What becomes visible from now on, as server-sent events.
 
-use std::{collections::VecDeque, convert::Infallible};
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
     Extension,
     extract::{RawQuery, State},
-    response::sse::{self, KeepAlive, Sse},
+    response::{
+        IntoResponse, Response,
+        sse::{self, KeepAlive, Sse},
+    },
 };
 use chrono::Utc;
-use futures_util::stream::{self, Stream};
-use http::HeaderMap;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep},
-};
+use futures_util::stream;
+use http::{HeaderMap, header};
+use tokio::time::{Instant, sleep};
 use tower_audit_core::store::TailPosition;
 
 use crate::{
     api::openapi::Problems,
     params::Params,
+    places::Place,
     problem::Problem,
     view::{Allowed, ShownTail, View},
     web::AuditWeb,
@@ -43,7 +44,7 @@ pub(crate) async fn stream(
     Extension(view): Extension<View>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
+) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &["q", "after"])?;
     let filter = view.allow(params.filter(Utc::now())?)?;
     let position = match headers.get("last-event-id").filter(|id| !id.is_empty()) {
@@ -54,8 +55,8 @@ pub(crate) async fn stream(
             .map(|id| parse(id, "after"))
             .transpose()?,
     };
-    let permit = web.tails.clone().try_acquire_owned();
-    let permit = permit.map_err(|_| Problem::too_many("live tails"))?;
+    let place = web.tails.take(&view.access().actor, Duration::MAX);
+    let place = place.ok_or_else(|| Problem::too_many("live tails"))?;
     // Now, so that whoever cannot read is told why.
     let new = view.tail(&filter, position.as_ref()).await?;
     let position = position.unwrap_or_else(|| new.position.clone());
@@ -72,10 +73,11 @@ pub(crate) async fn stream(
         filter,
         position,
         is_waiting: false,
-        _permit: permit,
+        _place: place,
     };
     tail.take(new);
-    Ok(Sse::new(stream::unfold(tail, LiveTail::next)).keep_alive(KeepAlive::default()))
+    let events = Sse::new(stream::unfold(tail, LiveTail::next)).keep_alive(KeepAlive::default());
+    Ok(([(header::CACHE_CONTROL, "no-store")], events).into_response())
 }
 
 fn parse(text: &str, name: &str) -> Result<TailPosition, Problem> {
@@ -100,7 +102,7 @@ struct LiveTail {
     ends_at: Option<Instant>,
     /// Nothing was new when it looked last.
     is_waiting: bool,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl LiveTail {

@@ -3,7 +3,6 @@
 mod compress;
 mod csv;
 mod mapped;
-mod places;
 
 use axum::{
     Extension,
@@ -14,18 +13,19 @@ use axum::{
 use bytes::Bytes;
 use chrono::Utc;
 use futures_util::stream;
-use http::header;
+use http::{Method, header};
 use serde::Serialize;
 use tower_audit_core::{Outcome, PageSize, Seek};
 use utoipa::ToSchema;
 
-pub(crate) use self::{compress::Compression, places::Places};
-use self::{compress::Compressor, places::Place};
+pub(crate) use self::compress::Compression;
+use self::compress::Compressor;
 use crate::{
     api::Problems,
     event::Event,
     guard::IsRecorded,
     params::Params,
+    places::Place,
     problem::Problem,
     trail::{self, Asked},
     view::{Allowed, View},
@@ -129,6 +129,7 @@ pub(crate) async fn export(
     State(web): State<AuditWeb>,
     Extension(view): Extension<View>,
     Extension(asked): Extension<Asked>,
+    method: Method,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &["q", "format", "compression"])?;
@@ -138,7 +139,12 @@ pub(crate) async fn export(
     if !view.access().may_export {
         return Err(Problem::no_export());
     }
-    let place = web.exports.take(web.settings.stalled_after);
+    if method == Method::HEAD {
+        return Ok(download(format, compression, Body::empty()));
+    }
+    let place = web
+        .exports
+        .take(&view.access().actor, web.settings.stalled_after);
     let place = place.ok_or_else(|| Problem::too_many("exports"))?;
     let compressor = Compressor::new(compression).map_err(|_| Problem::too_many("exports"))?;
     let record = asked
@@ -226,10 +232,15 @@ impl Running {
             let page = self.view.page(&self.filter, seek, PART).await;
             let page = page.map_err(|problem| std::io::Error::other(problem.detail.clone()))?;
             self.seek = seek.after(&page.page);
-            for event in &page.events {
+            // The row about the export was written meanwhile.
+            let events = page
+                .events
+                .iter()
+                .filter(|event| event.id != self.record.id);
+            for event in events {
                 self.format.row(event, &mut text);
+                self.rows += 1;
             }
-            self.rows += u64::try_from(page.events.len()).unwrap_or(0);
         }
         let Some(compressor) = &mut self.compressor else {
             return Ok(Bytes::new());

@@ -198,11 +198,9 @@ impl Pages {
 async fn top(view: &View, search: &Search, key: &str) -> Result<TopList, Problem> {
     let field = Field::named(key).filter(|field| can_be_grouped(*field));
     let field = field.ok_or_else(|| {
-        Problem::bad_parameter(
-            "top",
-            "that is no field to count by",
-            "write actor, action, target, outcome or ip",
-        )
+        let fields: Vec<_> = TOPS.iter().map(|field| field.key()).collect();
+        let hint = format!("write {}", fields.join(", "));
+        Problem::bad_parameter("top", "that is no field to count by", &hint)
     })?;
     let filter = view.allow(search.filter())?;
     let ten = PageSize::new(10).unwrap_or_default();

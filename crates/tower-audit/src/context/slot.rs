@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use http::{Extensions, HeaderMap};
 use tower_audit_core::{
-    Action, Actor, AuditEvent, AuditEventBuilder, EventId, Outcome, Target, Text,
+    Action, Actor, AlreadyRecorded, AuditEvent, AuditEventBuilder, EventId, Outcome, Target, Text,
 };
 
 use super::{Mark, Notes};
@@ -126,6 +126,9 @@ impl Slot {
         }
         if let Some(failed) = extensions.get::<AuthFailed>() {
             self.note(|notes| notes.auth_failed(failed.clone()));
+        }
+        if extensions.get::<AlreadyRecorded>().is_some() {
+            self.note(|notes| notes.mark = Some(Mark::Skip));
         }
     }
 
