@@ -29,7 +29,7 @@ pub(crate) fn command(arguments: &[&str]) -> anyhow::Result<()> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let connect = PgPool::connect;
         match *arguments {
-            ["pages"] => run(10_000_000, 1_000_000, 200).await,
+            ["pages"] => run(10_000_000, 1_000_000, 100).await,
             ["pages", "--quick"] => run(500_000, 100_000, 40).await,
             // Of a database that is there.
             ["rows", url, rows] => fill_postgres(&connect(url).await?, rows.parse()?).await,
