@@ -20,7 +20,7 @@ impl Source for Reading<'_> {
     // It knows how many rows lie in a window.
     const UNINDEXED: &'static str = "";
     const FINDS_NETWORKS: bool = true;
-    const WINDOWS: [i64; 3] = [500, 1_500, 4_000];
+    const WINDOWS: [i64; 3] = [500, 1_000, 2_500];
 
     fn table(&self) -> &str {
         &self.store.sql.name

@@ -101,6 +101,8 @@ pub(crate) async fn estimate<S: Source>(source: &S, filter: &Filter) -> Result<C
 /// The rows that are counted: all that can pass or, where those are many, the newest.
 struct Counted<'a> {
     plan: Plan<'a>,
+    /// Where all that can pass are.
+    all: Range,
     range: Range,
     /// The moment back to which they are, if that is not all.
     from: Option<DateTime<Utc>>,
@@ -120,10 +122,12 @@ impl<'a> Counted<'a> {
         }
         let edge = match plan {
             Plan::Few(_) => None,
-            Plan::Stream(..) | Plan::Time => window::edge(source, plan, range, MOST).await?,
+            Plan::Stream(..) => window::edge(source, plan, range, MOST_APART).await?,
+            Plan::Time => window::edge(source, plan, range, MOST).await?,
         };
         Ok(Self {
             plan,
+            all: range,
             range: edge.map_or(range, |edge| range.up_to(edge.last)),
             from: edge.map(|edge| edge.last.created_at()),
         })
@@ -131,8 +135,13 @@ impl<'a> Counted<'a> {
 
     /// Appends the table and the conditions.
     fn push<S: Source>(&self, source: &S, filter: &Filter, sql: &mut Sql) {
-        sql.push(source.table()).push(" AS t WHERE 1 = 1");
-        self.plan.push::<S>(sql, self.range);
+        if let (Plan::Stream(..), Some(_)) = (self.plan, self.from) {
+            window::push(sql, source, self.plan, self.all, MOST_APART);
+            sql.push(" WHERE 1 = 1");
+        } else {
+            sql.push(source.table()).push(" AS t WHERE 1 = 1");
+            self.plan.push::<S>(sql, self.range);
+        }
         clause::terms::<S>(sql, self.plan.rest(filter));
     }
 }
@@ -142,5 +151,6 @@ fn amount(rows: i64) -> u64 {
     u64::try_from(rows).unwrap_or(0)
 }
 
-/// How many rows are counted at most.
+/// How many rows are counted at most: those of one value lie apart, and each is looked up.
 const MOST: i64 = 100_000;
+const MOST_APART: i64 = 20_000;

@@ -97,14 +97,40 @@ async fn through_windows<S: Source>(
     };
     for size in windows.iter().copied() {
         let edge = window::edge(source, plan, range, size).await?;
-        let within = edge.map_or(range, |edge| range.up_to(edge.last));
-        found.extend(rows(source, filter, plan, within, most - found.len()).await?);
+        let room = most - found.len();
+        found.extend(match plan {
+            // A position at its end does not end the walk through an index whose first column lies between two values.
+            Plan::Stream(..) => first_of(source, filter, plan, range, (size, room)).await?,
+            _ => {
+                let within = edge.map_or(range, |edge| range.up_to(edge.last));
+                rows(source, filter, plan, within, room).await?
+            }
+        });
         match edge {
             Some(edge) if found.len() < most => range = range.beyond(edge.last),
             _ => return Ok((found, None)),
         }
     }
     Ok((found, range.seek.cursor()))
+}
+
+/// Returns the first rows that pass of so many that lie on the way.
+async fn first_of<S: Source>(
+    source: &S,
+    filter: &Filter,
+    plan: Plan<'_>,
+    range: Range,
+    (looked, most): (i64, usize),
+) -> Result<Vec<AuditEvent>, StoreError> {
+    let mut sql = Sql::new("SELECT ");
+    sql.push(source.columns()).push(" FROM ");
+    window::push(&mut sql, source, plan, range, looked);
+    sql.push(" WHERE 1 = 1");
+    clause::terms::<S>(&mut sql, plan.rest(filter));
+    plan.push_order::<S>(&mut sql, range);
+    sql.push(" LIMIT ");
+    sql.bind(Arg::Number(i64::try_from(most).unwrap_or(i64::MAX)));
+    source.events(sql).await
 }
 
 /// Returns the first rows that pass.

@@ -4,6 +4,17 @@ use tower_audit_core::StoreError;
 
 use super::{Arg, Edge, Source, Sql, clause::Range, plan::Plan};
 
+/// Appends, as a table, the next so many rows on this way.
+pub(super) fn push<S: Source>(sql: &mut Sql, source: &S, plan: Plan<'_>, range: Range, rows: i64) {
+    sql.push("(SELECT * FROM ")
+        .push(source.table())
+        .push(" AS t WHERE 1 = 1");
+    plan.push::<S>(sql, range);
+    plan.push_order::<S>(sql, range);
+    sql.push(" LIMIT ").bind(Arg::Number(rows));
+    sql.push(") AS t");
+}
+
 /// Returns where the window of the next so many rows on this way ends, or `None` if there are not that many.
 pub(super) async fn edge<S: Source>(
     source: &S,
