@@ -12,8 +12,8 @@ use xtask::{
 pub(crate) fn run_all(scope: Option<&str>) -> anyhow::Result<()> {
     debian::ensure("wrk", "wrk")?;
     debian::ensure("valgrind", "valgrind")?;
-    build()?;
-    run(bench().arg("all").args(scope))
+    build(&DATABASES)?;
+    run(bench(&DATABASES).arg("all").args(scope))
 }
 
 /// Measures pages of a long trail.
@@ -27,9 +27,9 @@ pub(crate) fn pages(scope: Option<&str>) -> anyhow::Result<()> {
 /// Makes sure that a request takes no more instructions than it did.
 pub(crate) fn instructions() -> anyhow::Result<()> {
     debian::ensure("valgrind", "valgrind")?;
-    build()?;
+    build(&[])?;
     println!("$ bench instructions");
-    let said = quiet(bench().arg("instructions"))?;
+    let said = quiet(bench(&[]).arg("instructions"))?;
     let now = figures(&said);
     let then =
         fs::read_to_string(RECORDED).with_context(|| format!("could not read {RECORDED}"))?;
@@ -49,16 +49,19 @@ pub(crate) fn instructions() -> anyhow::Result<()> {
 }
 
 /// Builds all programs of the package: one starts another.
-fn build() -> anyhow::Result<()> {
-    run(cargo().current_dir(ROOT).arg("build").args(PACKAGE))
+fn build(features: &[&str]) -> anyhow::Result<()> {
+    let mut build = cargo();
+    build.current_dir(ROOT).arg("build").args(PACKAGE);
+    run(build.args(features))
 }
 
-fn bench() -> Command {
+fn bench(features: &[&str]) -> Command {
     let mut bench = cargo();
     bench
         .current_dir(ROOT)
         .args(["run", "--quiet"])
-        .args(PACKAGE);
+        .args(PACKAGE)
+        .args(features);
     bench.args(["--bin", "bench", "--"]);
     bench
 }
@@ -74,6 +77,7 @@ fn figures(text: &str) -> BTreeMap<String, f64> {
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const PACKAGE: [&str; 4] = ["--release", "--locked", "--package", "tower-audit-bench"];
+const DATABASES: [&str; 2] = ["--features", "databases"];
 const RECORDED: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../tests/bench/instructions.txt"

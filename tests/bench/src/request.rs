@@ -12,6 +12,14 @@ use crate::{
     summary::{Summary, per},
 };
 
+/// Returns the variant of this name.
+pub(crate) fn variant(name: &str) -> anyhow::Result<Variant> {
+    let found = Variant::ALL
+        .into_iter()
+        .find(|variant| variant.name() == name);
+    found.context("there is no such variant")
+}
+
 /// Measures `request.*` and `worker.*`.
 pub(crate) fn run(summary: &mut Summary, rounds: usize) -> anyhow::Result<()> {
     times(summary, rounds)?;
