@@ -1,5 +1,7 @@
 //! What every store answers, written once. What is right is what plain code says of the same events.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::{DateTime, Duration, Utc};
 use tower_audit::{
     Actor, AuditEvent, Cursor, EventReader, EventWriter, Filter, Outcome, PageSize, Seek, Target,
@@ -8,7 +10,10 @@ use tower_audit::{
 };
 
 use super::{end_of, pending, size};
-use crate::support::events::{at, builder, event};
+use crate::support::{
+    events::{at, builder, event},
+    soon,
+};
 
 macro_rules! mount_reading {
     ($fresh:path, $store:expr) => {
@@ -19,6 +24,7 @@ macro_rules! mount_reading {
                 each_search_finds_what_plain_code_finds,
                 a_page_of_many_rows_of_which_few_pass_is_found_or_says_where_it_stopped,
                 a_search_for_what_is_nowhere_comes_to_an_end,
+                a_page_misses_nothing_while_rows_arrive,
                 a_position_outside_of_the_time_of_a_search_is_before_all_of_it_or_after,
                 a_stream_has_everything_once_in_both_directions,
                 a_histogram_counts_by_time_and_outcome,
@@ -592,4 +598,38 @@ pub(super) async fn a_tail_tells_of_the_end_of_a_pending_row(
         tail(&store, &position, 10).await.events[0].0.outcome(),
         Outcome::Unknown
     );
+}
+
+pub(crate) async fn a_page_misses_nothing_while_rows_arrive(store: impl EventWriter + EventReader) {
+    // So many of one actor that their index is walked through windows, of which each ends within the page.
+    let of_alice = |n: i64| builder(n).method("GET").build();
+    let old: Vec<AuditEvent> = (0..1_500).map(of_alice).collect();
+    store.append(&old).await.unwrap();
+    let filter: Filter = "actor:alice method:GET".parse().unwrap();
+    let done = AtomicBool::new(false);
+    let write = async {
+        let mut n = 1_500;
+        while !done.load(Ordering::Relaxed) {
+            store.append(&[of_alice(n)]).await.unwrap();
+            n += 1;
+            tokio::task::yield_now().await;
+        }
+    };
+    let read = async {
+        for _ in 0..40 {
+            let page = store
+                .page(&filter, Seek::Newest, PageSize::MAX)
+                .await
+                .unwrap();
+            let seconds = page
+                .events
+                .iter()
+                .map(|event| event.created_at().timestamp());
+            let seconds: Vec<i64> = seconds.collect();
+            let gap = seconds.windows(2).find(|pair| pair[0] != pair[1] + 1);
+            assert!(gap.is_none(), "{gap:?}");
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    soon(async { tokio::join!(write, read) }).await;
 }

@@ -20,6 +20,9 @@ impl Source for Reading<'_> {
     // It knows how many rows lie in a window.
     const UNINDEXED: &'static str = "";
     const FINDS_NETWORKS: bool = true;
+
+    // The value lies between two others, see `stream`; and a question is of one moment, see `Reading`.
+    const ENDS_AT_POSITION: bool = false;
     const WINDOWS: [i64; 3] = [500, 1_000, 2_500];
 
     fn table(&self) -> &str {

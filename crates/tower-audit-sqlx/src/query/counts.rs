@@ -135,7 +135,7 @@ impl<'a> Counted<'a> {
 
     /// Appends the table and the conditions.
     fn push<S: Source>(&self, source: &S, filter: &Filter, sql: &mut Sql) {
-        if let (Plan::Stream(..), Some(_)) = (self.plan, self.from) {
+        if matches!(self.plan, Plan::Stream(..)) && self.from.is_some() && !S::ENDS_AT_POSITION {
             window::push(sql, source, self.plan, self.all, MOST_APART);
             sql.push(" WHERE 1 = 1");
         } else {

@@ -50,6 +50,7 @@ impl<S: Plans> Source for Explained<'_, S> {
 
     const UNINDEXED: &'static str = S::UNINDEXED;
     const FINDS_NETWORKS: bool = S::FINDS_NETWORKS;
+    const ENDS_AT_POSITION: bool = S::ENDS_AT_POSITION;
     const WINDOWS: [i64; 3] = S::WINDOWS;
 
     fn table(&self) -> &str {

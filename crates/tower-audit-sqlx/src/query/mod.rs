@@ -9,7 +9,8 @@
 //!   a number after which the answer says where it stopped.
 //!
 //! A window is cut by position first, and then asked within: what arrives meanwhile lies in it or outside, and is
-//! neither counted twice nor passed over.
+//! neither counted twice nor passed over. Where an index is not read up to a position the window is so many rows, of the
+//! same moment as its end.
 
 mod clause;
 mod counts;

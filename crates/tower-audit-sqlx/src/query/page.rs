@@ -99,8 +99,9 @@ async fn through_windows<S: Source>(
         let edge = window::edge(source, plan, range, size).await?;
         let room = most - found.len();
         found.extend(match plan {
-            // A position at its end does not end the walk through an index whose first column lies between two values.
-            Plan::Stream(..) => first_of(source, filter, plan, range, (size, room)).await?,
+            Plan::Stream(..) if !S::ENDS_AT_POSITION => {
+                first_of(source, filter, plan, range, (size, room)).await?
+            }
             _ => {
                 let within = edge.map_or(range, |edge| range.up_to(edge.last));
                 rows(source, filter, plan, within, room).await?

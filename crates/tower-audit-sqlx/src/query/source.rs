@@ -19,6 +19,10 @@ pub(crate) trait Source: Sync {
     /// An index of addresses finds those of a network, too.
     const FINDS_NETWORKS: bool;
 
+    /// An index of a value is read up to a position. Where it is not, but to the end of the value, a window is the first
+    /// so many rows instead: so it has to be of the same moment as its end.
+    const ENDS_AT_POSITION: bool;
+
     /// How many rows are looked at for a page of which few pass, a window after the other.
     const WINDOWS: [i64; 3];
 

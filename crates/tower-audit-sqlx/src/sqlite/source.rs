@@ -25,6 +25,7 @@ impl Source for SqliteStore {
 
     const UNINDEXED: &'static str = "+";
     const FINDS_NETWORKS: bool = false;
+    const ENDS_AT_POSITION: bool = true;
     const WINDOWS: [i64; 3] = [500, 750, 1_250];
 
     fn table(&self) -> &str {
