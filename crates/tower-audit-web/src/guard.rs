@@ -83,7 +83,7 @@ fn comes_from_another_site(headers: &HeaderMap, is_page: bool) -> bool {
 
 /// Adds what keeps a browser from doing more with the answer than showing it.
 fn protected(mut response: Response) -> Response {
-    // Each request has its row, of which a layer around the router knows nothing.
+    // What has to have a row has it, of which a layer around the router knows nothing.
     response.extensions_mut().insert(AlreadyRecorded);
     let headers = response.headers_mut();
     for (name, value) in HEADERS {

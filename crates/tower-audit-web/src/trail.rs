@@ -86,9 +86,6 @@ impl Asked {
         actor: Option<Actor>,
         problem: &Problem,
     ) {
-        if !self.is_view {
-            return;
-        }
         let event = self.event(
             actor.unwrap_or_else(Actor::anonymous),
             VIEW,

@@ -288,7 +288,7 @@ async fn a_layer_around_it_leaves_no_second_row_of_a_look() {
     }
     let looks = site.looks().await;
     let actions: Vec<_> = looks.iter().map(AuditEvent::action).collect();
-    assert_eq!(actions.len(), 5, "{actions:?}");
+    assert_eq!(actions.len(), 6, "{actions:?}");
     assert!(
         actions.iter().all(|action| action.starts_with("audit.")),
         "{actions:?}"

@@ -11,17 +11,12 @@ use axum::Router;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
-use tower_audit::{
-    Actor, AuditEvent, Auditor, EventId, EventReader, EventWriter, Filter, MemoryStore, Outcome,
-    Page, PageSize, Seek, StoreError, Target,
-    search::Field,
-    store::{Buckets, Count, Histogram, Tail, TailPosition, Top},
-};
+use tower_audit::{Actor, AuditEvent, Auditor, EventWriter, MemoryStore, Outcome, Target};
 use tower_audit_web::{Access, AuditWeb};
 
-use super::site::Site;
+use super::{readers::Endless, site::Site};
 use crate::support::{
-    events::{builder, event, full},
+    events::{event, full},
     soon,
 };
 
@@ -244,53 +239,6 @@ async fn an_export_whose_client_leaves_is_recorded_as_aborted() {
         (looks[0].outcome(), looks[0].metadata().get("rows").unwrap()),
         (Outcome::Aborted, &250.into())
     );
-}
-
-/// A trail without end, which counts how often it was asked for a page, and fails after so many.
-struct Endless {
-    asked: Arc<AtomicUsize>,
-    fails_after: usize,
-}
-
-impl EventReader for Endless {
-    async fn get(&self, _id: EventId) -> Result<Option<AuditEvent>, StoreError> {
-        Ok(None)
-    }
-
-    async fn page(&self, _filter: &Filter, seek: Seek, size: PageSize) -> Result<Page, StoreError> {
-        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
-        if asked >= self.fails_after {
-            return Err(StoreError::Unavailable("gone".into()));
-        }
-        let first = 1_000_000_000 - i64::try_from(asked).unwrap() * 1_000;
-        let events = (0..=size.events()).map(|n| builder(first - i64::from(n)).build());
-        Ok(Page::cut(events.collect(), seek, size))
-    }
-
-    async fn histogram(&self, _filter: &Filter, buckets: Buckets) -> Result<Histogram, StoreError> {
-        Ok(Histogram::empty(buckets))
-    }
-
-    async fn top(
-        &self,
-        _filter: &Filter,
-        _field: Field,
-        _size: PageSize,
-    ) -> Result<Top, StoreError> {
-        Ok(Top::new(Vec::new(), None))
-    }
-
-    async fn estimate(&self, _filter: &Filter) -> Result<Count, StoreError> {
-        Ok(Count::AtLeast(0))
-    }
-
-    async fn tail(
-        &self,
-        _position: Option<&TailPosition>,
-        _size: PageSize,
-    ) -> Result<Tail, StoreError> {
-        Ok(Tail::new(Vec::new(), TailPosition::default(), false))
-    }
 }
 
 fn export_of(

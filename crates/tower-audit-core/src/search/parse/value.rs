@@ -38,18 +38,8 @@ pub(super) fn parse(
         FieldKind::Json => !path.is_empty(),
         _ => false,
     };
-    let found = if is_text
-        && field.kind() == FieldKind::Json
-        && !is_quoted
-        && word.text.starts_with(['<', '>'])
-    {
-        let problem = "what the app added is compared as it is, not by its size".to_owned();
-        Err((
-            problem,
-            "put the text between quotes if the sign belongs to it".to_owned(),
-        ))
-    } else if is_text {
-        text(&word, is_quoted)
+    let found = if is_text {
+        text(&word, field, is_quoted)
     } else if word.is_prefix {
         let problem = format!("`{}` cannot be the beginning of one", shown(&word.text));
         Err((problem, "leave the `*` out".to_owned()))
@@ -106,7 +96,13 @@ fn other(text: &str, field: Field, now: DateTime<Utc>) -> Result<Match, Wrong> {
     }
 }
 
-fn text(word: &Word<'_>, is_quoted: bool) -> Result<Match, Wrong> {
+fn text(word: &Word<'_>, field: Field, is_quoted: bool) -> Result<Match, Wrong> {
+    if !is_quoted && field.kind() == FieldKind::Json && word.text.starts_with(['<', '>']) {
+        return Err((
+            "what the app added is compared as it is, not by its size".to_owned(),
+            "put the text between quotes if the sign belongs to it".to_owned(),
+        ));
+    }
     if !is_quoted && word.text.contains('*') {
         return Err((
             "a `*` stands only at the end, for any text that begins so".to_owned(),
