@@ -67,21 +67,27 @@ impl Range {
         Self { seek, ..self }
     }
 
-    /// Appends the conditions on the time alone, which an index without the id knows too.
+    /// Appends the conditions on the time alone, which an index without the id knows too. Each end is said once: of two
+    /// SQLite takes the first, and walks from there.
     pub(super) fn push_time(self, sql: &mut Sql) {
+        let Span { from, until } = self.created;
+        let last = until.map(|until| until.saturating_sub(1));
+        let ends = self.ends();
+        let (first, last) = ends.fold((from, last), |(first, last), (operator, cursor)| {
+            let micros = cursor.created_at().timestamp_micros();
+            if operator.starts_with('>') {
+                (first.max(Some(micros)), last)
+            } else {
+                (first, Some(last.map_or(micros, |last| last.min(micros))))
+            }
+        });
         for (clause, micros) in [
-            (" AND t.created_at >= ", self.created.from),
-            (" AND t.created_at < ", self.created.until),
+            (" AND t.created_at >= ", first),
+            (" AND t.created_at <= ", last),
         ] {
             if let Some(micros) = micros {
                 sql.push(clause).bind(Arg::Time(micros));
             }
-        }
-        for (operator, cursor) in self.ends() {
-            sql.push(" AND t.created_at ")
-                .push(&operator[..1])
-                .push("= ");
-            sql.bind(Arg::Time(cursor.created_at().timestamp_micros()));
         }
     }
 
@@ -239,6 +245,35 @@ pub(crate) fn plain(sql: &mut Sql, field: Field, wanted: &Match) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_end_of_the_time_is_said_once_and_it_is_the_nearest() {
+        let at = |micros| {
+            let time = chrono::DateTime::from_timestamp_micros(micros).unwrap();
+            Cursor::new(
+                time,
+                tower_audit_core::EventId::from_uuid(uuid::Uuid::nil()),
+            )
+        };
+        let range = |from, until| Range {
+            created: Span {
+                from: Some(from),
+                until: Some(until),
+            },
+            seek: Seek::OlderThan(at(50)),
+            last: Some(at(20)),
+        };
+        for (from, until, expected) in [(1, 100, [20, 50]), (30, 41, [30, 40])] {
+            let mut sql = Sql::new("");
+            range(from, until).push_time(&mut sql);
+            assert_eq!(sql.text, " AND t.created_at >= $1 AND t.created_at <= $2");
+            let times = sql.args.iter().map(|arg| match arg {
+                Arg::Time(micros) => *micros,
+                _ => panic!("{arg:?}"),
+            });
+            assert_eq!(times.collect::<Vec<_>>(), expected);
+        }
+    }
 
     #[test]
     fn the_end_of_a_prefix_is_larger_than_all_that_begin_with_it() {

@@ -120,10 +120,11 @@ impl<'a> Counted<'a> {
         {
             plan = few;
         }
+        let [in_order, apart] = S::COUNTED;
         let edge = match plan {
             Plan::Few(_) => None,
-            Plan::Stream(..) => window::edge(source, plan, range, MOST_APART).await?,
-            Plan::Time => window::edge(source, plan, range, MOST).await?,
+            Plan::Stream(..) => window::edge(source, plan, range, apart).await?,
+            Plan::Time => window::edge(source, plan, range, in_order).await?,
         };
         Ok(Self {
             plan,
@@ -136,7 +137,8 @@ impl<'a> Counted<'a> {
     /// Appends the table and the conditions.
     fn push<S: Source>(&self, source: &S, filter: &Filter, sql: &mut Sql) {
         if matches!(self.plan, Plan::Stream(..)) && self.from.is_some() && !S::ENDS_AT_POSITION {
-            window::push(sql, source, self.plan, self.all, MOST_APART);
+            let [_, apart] = S::COUNTED;
+            window::push(sql, source, self.plan, self.all, apart);
             sql.push(" WHERE 1 = 1");
         } else {
             sql.push(source.table()).push(" AS t WHERE 1 = 1");
@@ -150,7 +152,3 @@ impl<'a> Counted<'a> {
 fn amount(rows: i64) -> u64 {
     u64::try_from(rows).unwrap_or(0)
 }
-
-/// How many rows are counted at most: those of one value lie apart, and each is looked up.
-const MOST: i64 = 100_000;
-const MOST_APART: i64 = 20_000;

@@ -52,6 +52,7 @@ impl<S: Plans> Source for Explained<'_, S> {
     const FINDS_NETWORKS: bool = S::FINDS_NETWORKS;
     const ENDS_AT_POSITION: bool = S::ENDS_AT_POSITION;
     const WINDOWS: [i64; 3] = S::WINDOWS;
+    const COUNTED: [i64; 2] = S::COUNTED;
 
     fn table(&self) -> &str {
         self.source.table()

@@ -26,6 +26,9 @@ pub(crate) trait Source: Sync {
     /// How many rows are looked at for a page of which few pass, a window after the other.
     const WINDOWS: [i64; 3];
 
+    /// How many rows are counted: in the order of time, and of one value, which lie apart, so that each is looked up.
+    const COUNTED: [i64; 2];
+
     /// The name of the table, quoted.
     fn table(&self) -> &str;
 
