@@ -31,6 +31,7 @@ pub(crate) fn command(arguments: &[&str]) -> anyhow::Result<()> {
         match *arguments {
             ["pages"] => run(10_000_000, 1_000_000, 100).await,
             ["pages", "--quick"] => run(500_000, 100_000, 40).await,
+            ["sqlite", rows, repeats] => sqlite(rows.parse()?, repeats.parse()?).await,
             // Of a database that is there.
             ["rows", url, rows] => fill_postgres(&connect(url).await?, rows.parse()?).await,
             ["times", url, rows, repeats] => {
@@ -90,6 +91,11 @@ async fn run(postgres_rows: u64, sqlite_rows: u64, repeats: usize) -> anyhow::Re
         .execute(&pool)
         .await?;
     table("Postgres, Indexes::Full", &full, postgres_rows, repeats).await?;
+    sqlite(sqlite_rows, repeats).await
+}
+
+/// Measures pages of SQLite.
+async fn sqlite(rows: u64, repeats: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let options = SqliteConnectOptions::new()
         .filename(folder.path().join("audit.db"))
@@ -97,16 +103,11 @@ async fn run(postgres_rows: u64, sqlite_rows: u64, repeats: usize) -> anyhow::Re
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal);
     let pool = SqlitePoolOptions::new().connect_with(options).await?;
-    fill_sqlite(&pool, sqlite_rows).await?;
+    fill_sqlite(&pool, rows).await?;
     let store = SqliteStore::new(pool);
-    table("SQLite, Indexes::Lean", &store, sqlite_rows, repeats).await?;
-    counts(
-        "SQLite, Indexes::Lean",
-        &store,
-        sqlite_rows,
-        repeats.div_ceil(10),
-    )
-    .await
+    table("SQLite, Indexes::Lean", &store, rows, repeats).await?;
+    let repeats = repeats.div_ceil(10);
+    counts("SQLite, Indexes::Lean", &store, rows, repeats).await
 }
 
 /// Makes a trail in Postgres.
