@@ -63,6 +63,7 @@ pub(crate) async fn top<S: Source>(
     sql.push(" AS label, CAST(NULL AS bigint) AS number, count(*) AS amount FROM ");
     counted.push(source, filter, &mut sql);
     sql.push(" AND ")
+        .push(S::UNINDEXED)
         .push(field.column())
         .push(" IS NOT NULL GROUP BY 1 ORDER BY amount DESC, label LIMIT ");
     sql.bind(Arg::Number(size.events().into()));

@@ -89,7 +89,8 @@ impl Source for SqliteStore {
     fn as_text(sql: &mut Sql, field: Field) {
         match field.kind() {
             FieldKind::Number => sql.push("CAST(").push(field.column()).push(" AS text)"),
-            _ => sql.push(field.column()),
+            // It would walk through all of an index that has the values in order, rather than sort the few that are counted.
+            _ => sql.push(Self::UNINDEXED).push(field.column()),
         };
     }
 
