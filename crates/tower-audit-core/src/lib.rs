@@ -7,6 +7,7 @@
 //! - [`delivery`]: the bounded queue, the batches, the retries and the counting.
 //! - [`spool`] and [`dead_letters`]: what is on disk while the store is away, or refuses it.
 //! - [`store`]: the traits of whoever keeps events, and a store in memory.
+//! - [`retention`]: how long events are kept.
 //! - [`search`]: what to look for in a trail ([`Filter`]), and the text that people write it as.
 //! - [`Auditor`]: the handle that joins the three.
 //!
@@ -36,6 +37,7 @@ pub mod dead_letters;
 pub mod delivery;
 pub mod event;
 mod private;
+pub mod retention;
 pub mod search;
 pub mod spool;
 pub mod store;
