@@ -22,7 +22,7 @@ impl EventWriter for Wedged {
         std::future::pending().await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> Result<tower_audit::store::StoreStatus, StoreError> {
         std::future::pending().await
     }
 
@@ -39,8 +39,8 @@ impl EventWriter for Sink {
         Ok(())
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        Ok(())
+    async fn check(&self) -> Result<tower_audit::store::StoreStatus, StoreError> {
+        Ok(tower_audit::store::StoreStatus::default())
     }
 
     async fn reap(&self, _created_before: DateTime<Utc>) -> Result<u64, StoreError> {

@@ -639,8 +639,8 @@ impl tower_audit::EventWriter for Gated {
         self.1.append(batch).await
     }
 
-    async fn check(&self) -> Result<(), tower_audit::StoreError> {
-        Ok(())
+    async fn check(&self) -> Result<tower_audit::store::StoreStatus, tower_audit::StoreError> {
+        Ok(tower_audit::store::StoreStatus::default())
     }
 
     async fn reap(&self, _: chrono::DateTime<chrono::Utc>) -> Result<u64, tower_audit::StoreError> {

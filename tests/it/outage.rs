@@ -14,8 +14,9 @@ use sqlx::{
 };
 use tokio::net::TcpListener;
 use tower_audit::{
-    AuditLayer, Auditor, DeliverySettings, EventReader, Filter, Health, MemoryStore, PageSize,
-    PgStore, Seek, SqliteStore, delivery::HealthReason,
+    AuditLayer, Auditor, DeliverySettings, EventReader, Filter, MemoryStore, PageSize, PgStore,
+    Seek, SqliteStore,
+    delivery::{HealthReason, HealthStatus},
 };
 
 use crate::support::{
@@ -66,7 +67,8 @@ async fn events_wait_for_a_table_that_is_missing_and_health_says_what_to_do() {
     for auditor in &auditors {
         (0..10).for_each(|n| auditor.record(event(n)));
         has_failed(auditor).await;
-        let Health::Degraded(HealthReason::NotReady(hint)) = auditor.health().await else {
+        let health = auditor.health().await;
+        let HealthStatus::Degraded(HealthReason::NotReady(hint)) = health.status() else {
             panic!("{}", auditor.health().await)
         };
         assert!(hint.contains("run the migrations"), "{hint}");
@@ -77,8 +79,11 @@ async fn events_wait_for_a_table_that_is_missing_and_health_says_what_to_do() {
     for auditor in &auditors {
         soon(auditor.flush()).await;
         assert_eq!(
-            (auditor.stats().written, auditor.health().await),
-            (10, Health::Healthy)
+            (
+                auditor.stats().written,
+                auditor.health().await.status().clone()
+            ),
+            (10, HealthStatus::Healthy)
         );
     }
     assert_eq!((rows(&in_sqlite).await, rows(&in_postgres).await), (10, 10));
@@ -115,8 +120,8 @@ async fn with_a_database_that_is_down_the_app_starts_and_answers_and_events_queu
     );
     has_failed(&auditor).await;
     assert_eq!(
-        auditor.health().await,
-        Health::Degraded(HealthReason::Unavailable)
+        *auditor.health().await.status(),
+        HealthStatus::Degraded(HealthReason::Unavailable)
     );
     assert_eq!(auditor.stats().queued, 1);
     let report = auditor.shutdown(Duration::from_millis(1)).await;

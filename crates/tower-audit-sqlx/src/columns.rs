@@ -180,6 +180,34 @@ where
     })
 }
 
+/// A hold as it is stored: its search may be one of a newer version.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredHold {
+    pub(crate) name: String,
+    pub(crate) search: String,
+    pub(crate) reason: String,
+    pub(crate) placed_at: DateTime<Utc>,
+    pub(crate) placed_by: Option<String>,
+}
+
+/// Reads a hold.
+pub(crate) fn hold<'r, R: Row>(row: &'r R) -> Result<StoredHold, StoreError>
+where
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let row = Fields(row);
+    Ok(StoredHold {
+        name: row.text("name")?,
+        search: row.text("search")?,
+        reason: row.text("reason")?,
+        placed_at: row.time("placed_at")?,
+        placed_by: row.maybe_text("placed_by")?,
+    })
+}
+
 /// Reads where a window ends.
 pub(crate) fn edge<'r, R: Row>(row: &'r R) -> Result<Edge, StoreError>
 where

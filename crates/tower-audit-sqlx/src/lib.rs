@@ -2,6 +2,7 @@
 //! SQLite.
 //!
 //! - [`PgStore`] (feature `postgres`) and [`SqliteStore`] (feature `sqlite`) write and read.
+//! - [`retention`] deletes what is old; `partitions`, in Postgres, make that quick.
 //! - [`migrate`] makes the table; [`migration_status`] says which migrations are there.
 //!
 //! Both answer every question of an [`EventReader`](tower_audit_core::EventReader). `explain_page` of either shows what a page
@@ -52,20 +53,27 @@
     )
 )]
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod any;
 mod columns;
 mod error;
 mod migrate;
+mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
 mod record_in;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod retention;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod table;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use any::AnyStore;
 pub use migrate::{Migrate, MigrateError, MigrationStatus, migrate, migration_status};
 #[cfg(feature = "postgres")]
-pub use postgres::{PgStore, PgStoreBuilder};
+pub use postgres::{PgStore, PgStoreBuilder, Roles, partitions};
 pub use record_in::RecordIn;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder};

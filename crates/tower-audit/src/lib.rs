@@ -133,11 +133,17 @@ pub use tower_audit_core::{
 pub use tower_audit_macros::audited;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use tower_audit_sqlx::{
-    IdentifierError, Indexes, Migrate, MigrateError, MigrationStatus, RecordIn, migrate,
+    AnyStore, IdentifierError, Indexes, Migrate, MigrateError, MigrationStatus, RecordIn, migrate,
     migration_status,
 };
+/// How long events are kept: a [policy](retention::RetentionPolicy), and what deletes by it.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod retention {
+    pub use tower_audit_core::retention::*;
+    pub use tower_audit_sqlx::retention::*;
+}
 #[cfg(feature = "postgres")]
-pub use tower_audit_sqlx::{PgStore, PgStoreBuilder};
+pub use tower_audit_sqlx::{PgStore, PgStoreBuilder, Roles, partitions};
 #[cfg(feature = "sqlite")]
 pub use tower_audit_sqlx::{SqliteStore, SqliteStoreBuilder};
 

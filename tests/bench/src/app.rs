@@ -190,8 +190,8 @@ impl EventWriter for Discard {
         Ok(())
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        Ok(())
+    async fn check(&self) -> Result<tower_audit::store::StoreStatus, StoreError> {
+        Ok(tower_audit::store::StoreStatus::default())
     }
 
     async fn reap(

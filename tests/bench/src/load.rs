@@ -131,7 +131,7 @@ impl EventWriter for Dead {
         pending().await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> Result<tower_audit::store::StoreStatus, StoreError> {
         pending().await
     }
 

@@ -7,3 +7,4 @@ async fn fresh() -> MemoryStore {
 }
 
 super::mount_contract!(fresh, MemoryStore::clone);
+super::contract_tests!(fresh, MemoryStore::clone => an_end_of_another_time_leaves_the_time_as_it_was);

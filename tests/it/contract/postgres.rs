@@ -9,6 +9,8 @@ fn store(database: &Postgres) -> PgStore {
 }
 
 super::mount_contract!(Postgres::migrated, store);
+super::contract_tests!(Postgres::migrated, store => an_end_of_another_time_leaves_the_time_as_it_was);
+super::retention::mount_retention!(Postgres::migrated, store);
 
 /// With all indexes there are more ways to the same rows.
 mod with_full_indexes {
@@ -26,6 +28,65 @@ mod with_full_indexes {
     }
 
     crate::contract::reading::mount_reading!(migrated, store);
+}
+
+/// The rows of the contract are in many partitions, and at the very begin of some.
+mod with_partitions {
+    use tower_audit::partitions::{Layout, Period};
+
+    use super::*;
+    use crate::support::events::at;
+
+    async fn migrated() -> Postgres {
+        let database = Postgres::fresh().await;
+        let layout = Layout::Partitioned(Period::Daily);
+        let store = PgStore::builder(database.pool.clone()).layout(layout);
+        tower_audit::migrate(&store.build().unwrap()).await.unwrap();
+        let first = "audit_logs_first";
+        let until = sqlx::query_scalar::<_, String>(
+            "SELECT (regexp_match(pg_get_expr(relpartbound, oid), $re$TO \\('([^']+)'$re$))[1] FROM pg_class WHERE relname = $1",
+        );
+        let until = until.bind(first).fetch_one(&database.pool).await.unwrap();
+        let mut sql = format!("DROP TABLE control_plane.{first};");
+        let mut from = "MINVALUE".to_owned();
+        let inner = [-30, 0, 1, 3, 10, 50, 3_600].map(|seconds| format!("'{}'", at(seconds)));
+        for (index, end) in inner.into_iter().chain([format!("'{until}'")]).enumerate() {
+            sql += &format!(
+                "CREATE TABLE control_plane.part_{index} PARTITION OF control_plane.audit_logs
+                    FOR VALUES FROM ({from}) TO ({end});"
+            );
+            from = end;
+        }
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&database.pool)
+            .await
+            .unwrap();
+        database
+    }
+
+    crate::contract::mount_contract!(migrated, store);
+    crate::contract::retention::mount_retention!(migrated, store);
+}
+
+/// Each row finds a partition of its month, and what is due goes with it.
+mod with_months {
+    use tower_audit::partitions::{Layout, Period};
+
+    use super::*;
+
+    async fn migrated() -> Postgres {
+        let database = Postgres::fresh().await;
+        let layout = Layout::Partitioned(Period::Monthly);
+        let store = PgStore::builder(database.pool.clone()).layout(layout);
+        tower_audit::migrate(&store.build().unwrap()).await.unwrap();
+        sqlx::raw_sql("DROP TABLE control_plane.audit_logs_first")
+            .execute(&database.pool)
+            .await
+            .unwrap();
+        database
+    }
+
+    crate::contract::retention::mount_retention!(migrated, store);
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ fn store(database: &Sqlite) -> SqliteStore {
 }
 
 super::mount_contract!(Sqlite::migrated, store);
+super::contract_tests!(Sqlite::migrated, store => an_end_of_another_time_leaves_the_time_as_it_was);
+super::retention::mount_retention!(Sqlite::migrated, store);
 
 /// With all indexes there are more ways to the same rows.
 mod with_full_indexes {

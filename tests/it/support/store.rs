@@ -53,8 +53,10 @@ impl EventWriter for Switch {
         self.rows.append(batch).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        self.answer().await
+    async fn check(&self) -> Result<tower_audit::store::StoreStatus, StoreError> {
+        self.answer()
+            .await
+            .map(|()| tower_audit::store::StoreStatus::default())
     }
 
     async fn reap(&self, created_before: DateTime<Utc>) -> Result<u64, StoreError> {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     dead_letters::DeadLetters,
     spool::Spool,
-    store::{EventWriter, StoreError},
+    store::{EventWriter, StoreError, StoreStatus},
 };
 
 /// What an engine is made of, besides its store.
@@ -127,7 +127,7 @@ fn letters_of(spool: &Spool) -> DeadLetters {
 
 /// A writer whose type was forgotten.
 pub(super) trait Store: Send + Sync {
-    fn check(&self) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + '_>>;
+    fn check(&self) -> Pin<Box<dyn Future<Output = Result<StoreStatus, StoreError>> + Send + '_>>;
 
     fn as_any(&self) -> &dyn Any;
 }
@@ -135,7 +135,7 @@ pub(super) trait Store: Send + Sync {
 struct StoreOf<W, R>(Arc<W>, PhantomData<fn() -> R>);
 
 impl<R: Record, W: EventWriter<R>> Store for StoreOf<W, R> {
-    fn check(&self) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + '_>> {
+    fn check(&self) -> Pin<Box<dyn Future<Output = Result<StoreStatus, StoreError>> + Send + '_>> {
         Box::pin(self.0.check())
     }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use chrono::Utc;
 use tokio::{
     sync::oneshot,
     task::AbortHandle,
@@ -11,7 +12,7 @@ use tokio::{
 use super::{
     builder::{DeliveryBuilder, Store},
     fate::{Fate, Kept, NotKept},
-    health::{Health, HealthReason},
+    health::{Health, HealthReason, HealthStatus},
     permit::Permit,
     queue::Queue,
     record::{Deferred, Entry, Record},
@@ -216,24 +217,26 @@ impl<R: Record> Delivery<R> {
     pub async fn health(&self) -> Health {
         let running = &*self.running;
         if running.queue.phase() > Phase::Open {
-            return Health::Failing(HealthReason::Closed);
+            return Health::new(HealthStatus::Failing(HealthReason::Closed), None);
         }
         if running.queue.is_full() {
-            return Health::Failing(HealthReason::QueueFull);
+            return Health::new(HealthStatus::Failing(HealthReason::QueueFull), None);
         }
         let limit = running.health_timeout;
-        let reason = match timeout(limit, running.store.check()).await {
+        let (reason, store) = match timeout(limit, running.store.check()).await {
             // A store may look well and yet refuse to write, as a read-only one does.
-            Ok(Ok(())) => running.trouble.reason(),
-            Ok(Err(error)) => Some(HealthReason::of(&error)),
-            Err(_) => Some(HealthReason::TimedOut(limit)),
+            Ok(Ok(store)) => (running.trouble.reason(), Some(store)),
+            Ok(Err(error)) => (Some(HealthReason::of(&error)), None),
+            Err(_) => (Some(HealthReason::TimedOut(limit)), None),
         };
         let is_replaying = || (self.stats().spooled > 0).then_some(HealthReason::Replaying);
         let is_spool_down = running.trouble.is_spool_down();
         let reason = reason
             .or(is_spool_down.then_some(HealthReason::SpoolRefuses))
-            .or_else(is_replaying);
-        reason.map_or(Health::Healthy, Health::Degraded)
+            .or_else(is_replaying)
+            .or_else(|| HealthReason::of_room(store.as_ref()?, Utc::now()));
+        let status = reason.map_or(HealthStatus::Healthy, HealthStatus::Degraded);
+        Health::new(status, store)
     }
 
     /// Waits until every record that was handed over before has left the memory: it is written,

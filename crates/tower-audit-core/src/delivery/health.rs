@@ -2,12 +2,21 @@
 
 use std::{fmt, time::Duration};
 
-use crate::store::StoreError;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::store::{StoreError, StoreStatus};
+
+/// Whether the trail can be trusted right now, and how its store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    status: HealthStatus,
+    store: Option<StoreStatus>,
+}
 
 /// Whether the trail can be trusted right now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Health {
+pub enum HealthStatus {
     /// Events reach the store.
     Healthy,
     /// Events wait; nothing is lost so far.
@@ -17,28 +26,44 @@ pub enum Health {
 }
 
 impl Health {
+    pub(super) fn new(status: HealthStatus, store: Option<StoreStatus>) -> Self {
+        Self { status, store }
+    }
+
+    /// Returns whether the trail can be trusted right now.
+    #[must_use]
+    pub fn status(&self) -> &HealthStatus {
+        &self.status
+    }
+
     /// Returns `true` if events reach the store.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        matches!(self, Self::Healthy)
+        self.status == HealthStatus::Healthy
     }
 
     /// Returns why it is not healthy.
     #[must_use]
     pub fn reason(&self) -> Option<&HealthReason> {
-        match self {
-            Self::Healthy => None,
-            Self::Degraded(reason) | Self::Failing(reason) => Some(reason),
+        match &self.status {
+            HealthStatus::Healthy => None,
+            HealthStatus::Degraded(reason) | HealthStatus::Failing(reason) => Some(reason),
         }
+    }
+
+    /// Returns how the store is, if it has answered.
+    #[must_use]
+    pub fn store(&self) -> Option<&StoreStatus> {
+        self.store.as_ref()
     }
 }
 
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Healthy => f.write_str("healthy"),
-            Self::Degraded(reason) => write!(f, "degraded: {reason}"),
-            Self::Failing(reason) => write!(f, "failing: {reason}"),
+        match &self.status {
+            HealthStatus::Healthy => f.write_str("healthy"),
+            HealthStatus::Degraded(reason) => write!(f, "degraded: {reason}"),
+            HealthStatus::Failing(reason) => write!(f, "failing: {reason}"),
         }
     }
 }
@@ -59,11 +84,20 @@ pub enum HealthReason {
     SpoolRefuses,
     /// The queue is full.
     QueueFull,
+    /// There is room for the events of less than three days: see
+    /// [`StoreStatus::room_until`](crate::store::StoreStatus::room_until).
+    RoomEnds(DateTime<Utc>),
     /// The auditor was shut down.
     Closed,
 }
 
 impl HealthReason {
+    /// Says whether room has to be made soon.
+    pub(super) fn of_room(store: &StoreStatus, now: DateTime<Utc>) -> Option<Self> {
+        let ends = |until: &DateTime<Utc>| *until < now + ROOM;
+        store.room_until.filter(ends).map(Self::RoomEnds)
+    }
+
     pub(super) fn of(error: &StoreError) -> Self {
         match error {
             StoreError::NotReady { hint, .. } => Self::NotReady(hint),
@@ -83,7 +117,14 @@ impl fmt::Display for HealthReason {
             Self::Replaying => f.write_str("spooled audit events wait to be written"),
             Self::SpoolRefuses => f.write_str("the audit spool takes no more"),
             Self::QueueFull => f.write_str("the audit queue is full"),
+            Self::RoomEnds(time) => write!(
+                f,
+                "the audit table has partitions up to {time} only: make more of them"
+            ),
             Self::Closed => f.write_str("the auditor was shut down"),
         }
     }
 }
+
+/// For how long there is to be room at least.
+const ROOM: TimeDelta = TimeDelta::days(3);

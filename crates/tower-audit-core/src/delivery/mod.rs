@@ -81,7 +81,7 @@ mod tests;
 pub use builder::DeliveryBuilder;
 pub use fate::{Kept, NotKept};
 pub use handle::Delivery;
-pub use health::{Health, HealthReason};
+pub use health::{Health, HealthReason, HealthStatus};
 pub use permit::Permit;
 pub use record::{Deferred, Record};
 pub use settings::{Confirm, DeliverySettings, Overflow};

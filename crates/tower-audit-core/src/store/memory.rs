@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::{
     Buckets, Count, Cursor, EventReader, EventWriter, Histogram, Page, PageSize, Seek, StoreError,
-    Tail, TailPosition, Top, TopValue, can_be_grouped,
+    StoreStatus, Tail, TailPosition, Top, TopValue, can_be_grouped,
 };
 use crate::{
     event::{AuditEvent, EventId, Outcome},
@@ -149,8 +149,8 @@ impl EventWriter for MemoryStore {
         Ok(())
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        Ok(())
+    async fn check(&self) -> Result<StoreStatus, StoreError> {
+        Ok(StoreStatus::default())
     }
 
     async fn reap(&self, created_before: DateTime<Utc>) -> Result<u64, StoreError> {

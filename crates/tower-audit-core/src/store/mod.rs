@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use chrono::{DateTime, Utc};
-//! use tower_audit_core::{AuditEvent, EventWriter, StoreError};
+//! use tower_audit_core::{AuditEvent, EventWriter, StoreError, store::StoreStatus};
 //!
 //! struct Printer;
 //!
@@ -22,8 +22,8 @@
 //!         Ok(())
 //!     }
 //!
-//!     async fn check(&self) -> Result<(), StoreError> {
-//!         Ok(())
+//!     async fn check(&self) -> Result<StoreStatus, StoreError> {
+//!         Ok(StoreStatus::default())
 //!     }
 //!
 //!     async fn reap(&self, _created_before: DateTime<Utc>) -> Result<u64, StoreError> {
@@ -42,6 +42,7 @@ mod error;
 mod memory;
 mod page;
 mod reader;
+mod status;
 mod stream;
 mod tail;
 mod writer;
@@ -53,6 +54,7 @@ pub use error::{BoxError, StoreError};
 pub use memory::MemoryStore;
 pub use page::{Cursor, Page, PageSize, PageSizeError, ParseCursorError, Seek};
 pub use reader::EventReader;
+pub use status::{PoolStatus, StoreStatus};
 pub use stream::EventStream;
 pub use tail::{ParseTailPositionError, Tail, TailPosition};
 pub use writer::EventWriter;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::StoreError;
+use super::{StoreError, StoreStatus};
 use crate::event::AuditEvent;
 
 /// Appends records durably.
@@ -35,12 +35,13 @@ pub trait EventWriter<R = AuditEvent>: Send + Sync + 'static {
     /// looks for the bad record, writes the others and drops that one.
     fn append(&self, batch: &[R]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Checks that [`append`](Self::append) could work now, without writing.
+    /// Checks that [`append`](Self::append) could work now, without writing, and says how the store is. One with nothing to
+    /// say returns the default.
     ///
     /// # Errors
     ///
     /// Returns what `append` would return.
-    fn check(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn check(&self) -> impl Future<Output = Result<StoreStatus, StoreError>> + Send;
 
     /// Turns records that are pending since before `created_before` into unknown ones, of which the
     /// reason is `never_completed`, and returns how many: as many as are done well in one go. It is called again until none is left.

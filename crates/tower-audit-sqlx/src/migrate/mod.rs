@@ -5,6 +5,9 @@ mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "postgres")]
+pub(crate) use self::postgres::LOCK;
+
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
@@ -110,7 +113,7 @@ impl From<sqlx::migrate::MigrateError> for MigrateError {
     }
 }
 
-fn database(error: sqlx::Error) -> MigrateError {
+pub(crate) fn database(error: sqlx::Error) -> MigrateError {
     MigrateError::Database(error)
 }
 
@@ -148,7 +151,7 @@ fn migrator(sources: &[Source], schema: &str, table: &Identifier, books: String)
 
 /// Returns the name of the table with the books: one for each audit table, so that two of them in
 /// one schema do not take each other's for theirs.
-fn books(table: &Identifier) -> String {
+pub(crate) fn books(table: &Identifier) -> String {
     if table.as_str() == DEFAULT_TABLE {
         "_tower_audit_migrations".to_owned()
     } else {

@@ -23,6 +23,11 @@ const SOURCES: &[Source] = &[
         description: "reading",
         sql: include_str!("../../migrations/sqlite/0003_reading.sql"),
     },
+    Source {
+        version: 4,
+        description: "retention",
+        sql: include_str!("../../migrations/sqlite/0004_retention.sql"),
+    },
 ];
 
 const FULL_INDEXES: &str = include_str!("../../migrations/sqlite/indexes_full.sql");

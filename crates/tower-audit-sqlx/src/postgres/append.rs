@@ -3,18 +3,20 @@
 use std::{
     net::IpAddr,
     sync::{Arc, atomic::Ordering},
+    time::Instant,
 };
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, Postgres, query::Query};
-use tower_audit_core::{AuditEvent, EventWriter, Outcome, StoreError};
+use tower_audit_core::{AuditEvent, EventWriter, Outcome, StoreError, store::StoreStatus};
 use uuid::Uuid;
 
 use super::{
     PgStore,
     error::{PRIVILEGE_HINT, store_error},
+    partitions::{make_for, missing_room, without_room},
 };
-use crate::record_in::RecordIn;
+use crate::{pool::pool_status, record_in::RecordIn};
 
 impl EventWriter for PgStore {
     async fn append(&self, batch: &[AuditEvent]) -> Result<(), StoreError> {
@@ -24,27 +26,32 @@ impl EventWriter for PgStore {
         {
             self.may_complete().await?;
         }
-        if batch.iter().any(AuditEvent::is_completion) {
-            return self.append_and_complete(batch).await.map_err(store_error);
-        }
-        // Rows are there already only after a try of which nobody knows how it ended. To look for them beforehand, as
-        // ON CONFLICT does, costs every row.
-        match insert(&self.pool, &self.sql.insert_new, batch.iter()).await {
-            Err(error) if is_there(&error) => {
-                let insert = insert(&self.pool, &self.sql.insert, batch.iter());
-                insert.await.map_err(store_error)
+        loop {
+            let Err(error) = self.write(batch).await else {
+                return Ok(());
+            };
+            let Some(missing) = missing_room(&error, self) else {
+                return Err(store_error(error));
+            };
+            // Each time there is more room, until there is enough.
+            if !matches!(make_for(self, batch).await, Ok(true)) {
+                return Err(without_room(batch, missing, error));
             }
-            result => result.map_err(store_error),
         }
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        let may_insert: bool = sqlx::query_scalar(AssertSqlSafe(self.sql.may_insert.clone()))
-            .fetch_one(&self.pool)
-            .await
-            .map_err(store_error)?;
+    async fn check(&self) -> Result<StoreStatus, StoreError> {
+        let asked = Instant::now();
+        let mut connection = self.pool.acquire().await.map_err(store_error)?;
+        let (wait, asked) = (asked.elapsed(), Instant::now());
+        let (may_insert, room_until): (bool, Option<DateTime<Utc>>) =
+            sqlx::query_as(AssertSqlSafe(self.sql.check.clone()))
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(store_error)?;
         if may_insert {
-            return Ok(());
+            let pool = pool_status(&self.pool, wait);
+            return Ok(StoreStatus::new(asked.elapsed(), Some(pool)).room_until(room_until));
         }
         Err(StoreError::NotReady {
             hint: PRIVILEGE_HINT,
@@ -74,6 +81,21 @@ impl PgStore {
         }
         self.sql.has_completed.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Writes the batch once.
+    async fn write(&self, batch: &[AuditEvent]) -> sqlx::Result<()> {
+        if batch.iter().any(AuditEvent::is_completion) {
+            return self.append_and_complete(batch).await;
+        }
+        // Rows are there already only after a try of which nobody knows how it ended. To look for them beforehand, as
+        // ON CONFLICT does, costs every row.
+        match insert(&self.pool, &self.sql.insert_new, batch.iter()).await {
+            Err(error) if is_there(&error) => {
+                insert(&self.pool, &self.sql.insert, batch.iter()).await
+            }
+            result => result,
+        }
     }
 
     /// Inserts what is not there, and then completes what was pending. In this order: the insert waits

@@ -3,10 +3,14 @@
 mod append;
 mod error;
 mod json;
+pub mod partitions;
 mod read;
 mod reading;
+mod retention;
+mod roles;
 mod snapshot;
 mod source;
 mod store;
 
+pub use roles::Roles;
 pub use store::{PgStore, PgStoreBuilder};

@@ -13,7 +13,7 @@ use super::{PgStore, error::store_error};
 use crate::query::{Arg, Sql};
 
 /// One question: its statements see the trail as of one moment, and none takes longer than it may.
-pub(super) struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     pub(super) store: &'a PgStore,
     tx: Mutex<Transaction<'static, Postgres>>,
 }
@@ -22,10 +22,16 @@ impl<'a> Reading<'a> {
     pub(super) async fn begin(store: &'a PgStore) -> Result<Self, StoreError> {
         let begin = AssertSqlSafe(store.sql.begin.as_str());
         let tx = store.pool.begin_with(begin).await.map_err(store_error)?;
-        Ok(Self {
+        let reading = Self {
             store,
             tx: Mutex::new(tx),
-        })
+        };
+        if let Some(tenant) = &store.tenant {
+            let mut sql = Sql::new("SELECT set_config('tower_audit.tenant', ");
+            sql.bind(Arg::Text(tenant.to_string())).push(", true)");
+            reading.rows(sql).await?;
+        }
+        Ok(reading)
     }
 
     /// Ends the transaction at once. One that is dropped ends when the pool gets round to it.
@@ -49,7 +55,7 @@ impl<'a> Reading<'a> {
 
 /// Returns the statement with its values. It is planned for these values: of one that is prepared Postgres forgets
 /// them after a while, and plans for the average.
-fn bound(text: String, args: Vec<Arg>) -> Query<'static, Postgres, PgArguments> {
+pub(super) fn bound(text: String, args: Vec<Arg>) -> Query<'static, Postgres, PgArguments> {
     let query = sqlx::query(AssertSqlSafe(text)).persistent(false);
     args.into_iter().fold(query, |query, arg| match arg {
         Arg::Text(text) => query.bind(text),

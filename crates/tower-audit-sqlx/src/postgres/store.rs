@@ -8,7 +8,7 @@ use std::{
 
 use sqlx::PgPool;
 
-use super::reading::BEGIN;
+use super::{partitions::Layout, reading::BEGIN};
 use crate::{
     columns::WRITTEN,
     query::Extras,
@@ -26,6 +26,8 @@ use crate::{
 #[derive(Clone)]
 pub struct PgStore {
     pub(super) pool: PgPool,
+    /// Whose rows the database is to show, where it shows only those of one.
+    pub(super) tenant: Option<Arc<str>>,
     pub(super) sql: Arc<Statements>,
 }
 
@@ -34,6 +36,7 @@ pub(super) struct Statements {
     pub(super) schema: Identifier,
     pub(super) table: Identifier,
     pub(super) indexes: Indexes,
+    pub(super) layout: Layout,
     pub(super) insert: Arc<str>,
     pub(super) insert_new: Arc<str>,
     pub(super) complete: Arc<str>,
@@ -44,7 +47,7 @@ pub(super) struct Statements {
     pub(super) begin: String,
     /// Which indexes there are, once somebody asked.
     pub(super) extras: OnceLock<Extras>,
-    pub(super) may_insert: Arc<str>,
+    pub(super) check: Arc<str>,
     pub(super) may_complete: Arc<str>,
     /// The user was seen to have the privileges to complete pending rows.
     pub(super) has_completed: AtomicBool,
@@ -60,10 +63,11 @@ impl PgStore {
         );
         Self {
             pool,
+            tenant: None,
             sql: Arc::new(Statements::new(
                 schema,
                 table,
-                Indexes::default(),
+                (Indexes::default(), Layout::default()),
                 QUERY_TIMEOUT,
             )),
         }
@@ -77,7 +81,9 @@ impl PgStore {
             schema,
             table,
             indexes: Indexes::default(),
+            layout: Layout::default(),
             query_timeout: QUERY_TIMEOUT,
+            tenant: None,
         }
     }
 
@@ -93,6 +99,10 @@ impl PgStore {
 
     pub(crate) fn indexes(&self) -> Indexes {
         self.sql.indexes
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.sql.layout
     }
 }
 
@@ -110,7 +120,7 @@ impl Statements {
     fn new(
         schema: Identifier,
         table: Identifier,
-        indexes: Indexes,
+        (indexes, layout): (Indexes, Layout),
         query_timeout: Duration,
     ) -> Self {
         let name = format!(r#""{}"."{}""#, schema.as_str(), table.as_str());
@@ -122,9 +132,9 @@ impl Statements {
             )
             .into(),
             reap: REAP.replace("{name}", &name).into(),
-            may_insert: format!("SELECT has_table_privilege('{name}', 'INSERT')").into(),
+            check: CHECK.replace("{name}", &name).into(),
             may_complete: format!(
-                "SELECT has_table_privilege('{name}', 'SELECT') AND has_table_privilege('{name}', 'UPDATE')"
+                "SELECT has_column_privilege('{name}', 'actor_id', 'SELECT') AND has_column_privilege('{name}', 'outcome', 'UPDATE')"
             )
             .into(),
             has_completed: AtomicBool::new(false),
@@ -134,6 +144,7 @@ impl Statements {
             schema,
             table,
             indexes,
+            layout,
         }
     }
 }
@@ -146,7 +157,9 @@ pub struct PgStoreBuilder {
     schema: String,
     table: String,
     indexes: Indexes,
+    layout: Layout,
     query_timeout: Duration,
+    tenant: Option<String>,
 }
 
 impl PgStoreBuilder {
@@ -169,12 +182,28 @@ impl PgStoreBuilder {
         self
     }
 
+    /// Sets how the first [`migrate`](crate::migrate) lays the table out. Defaults to [`Layout::Plain`].
+    ///
+    /// A table that is there is left as it is: [`PgStore::convert`] makes partitions of it. Of one that has partitions, this
+    /// says how long those to come are; with `Plain` they are as long as the newest one.
+    pub fn layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
     /// Sets how long a statement that reads may take, in whole milliseconds from 1 ms to a day: what lies outside is
     /// taken for the nearest. Defaults to 10 seconds. Who asks then gets [`StoreError::Unavailable`].
     ///
     /// [`StoreError::Unavailable`]: tower_audit_core::StoreError::Unavailable
     pub fn query_timeout(mut self, timeout: Duration) -> Self {
         self.query_timeout = timeout.clamp(Duration::from_millis(1), Duration::from_hours(24));
+        self
+    }
+
+    /// Sets the tenant that questions are about, for a table with [row security](super::Roles::row_security): the database shows
+    /// the events of this one alone. Defaults to none. It is no filter where there is no row security.
+    pub fn tenant(mut self, id: impl Into<String>) -> Self {
+        self.tenant = Some(id.into());
         self
     }
 
@@ -188,10 +217,11 @@ impl PgStoreBuilder {
         let table = Identifier::parse("table", &self.table)?;
         Ok(PgStore {
             pool: self.pool,
+            tenant: self.tenant.map(Into::into),
             sql: Arc::new(Statements::new(
                 schema,
                 table,
-                self.indexes,
+                (self.indexes, self.layout),
                 self.query_timeout,
             )),
         })
@@ -216,6 +246,11 @@ const ROWS: &str = "SELECT id, actor_id, actor_type, action, target_type, target
 
 /// What the end of a request may change of its pending row. The rest was known when it arrived, and so
 /// was an actor who was not anonymous.
+///
+/// These are the columns that it may change, and what a user who may complete pending rows needs UPDATE on.
+pub(super) const COMPLETED: &str = "action, target_type, target_id, metadata, outcome, reason, status, route, duration_us, \
+     request_id, tenant_id, captured, actor_type, actor_id, actor_name, auth_method, credential_id, on_behalf_of";
+
 const COMPLETE: &str = "SET action = new.action, target_type = new.target_type, target_id = new.target_id, \
      metadata = new.metadata, outcome = new.outcome, reason = new.reason, status = new.status, \
      route = new.route, duration_us = new.duration_us, request_id = new.request_id, tenant_id = new.tenant_id, \
@@ -228,6 +263,12 @@ const COMPLETE: &str = "SET action = new.action, target_type = new.target_type, 
          ) AS actor (is_new, kind, id, name, method, credential, principal) \
          WHERE actor.is_new = (was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.actor_type, new.actor_id)))";
 
+/// Whether events can be inserted, and the end of the last partition.
+const CHECK: &str = "SELECT has_column_privilege('{name}', 'id', 'INSERT'), \
+     (SELECT max((regexp_match(pg_catalog.pg_get_expr(c.relpartbound, c.oid), $re$TO \\('([^']+)'\\)$re$))[1]::timestamptz) \
+         FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid \
+         WHERE i.inhparent = '{name}'::regclass)";
+
 /// What really happened takes the place of a row that was given up, too.
 const WHERE_PENDING: &str = "WHERE was.id = new.id AND new.outcome NOT IN ('pending', 'unknown') \
      AND (was.outcome = 'pending' OR (was.outcome = 'unknown' AND was.reason = 'never_completed'))";
@@ -235,7 +276,7 @@ const WHERE_PENDING: &str = "WHERE was.id = new.id AND new.outcome NOT IN ('pend
 /// One replica at a time is enough: the lock ends with the statement. The rows that somebody is just
 /// completing are left to them.
 const REAP: &str = "WITH leader AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtextextended('{name}', 0)) AS is_us), \
-     old AS (SELECT id FROM {name} WHERE outcome = 'pending' AND created_at < $1 AND (SELECT is_us FROM leader) \
+     old AS (SELECT id, created_at FROM {name} WHERE outcome = 'pending' AND created_at < $1 AND (SELECT is_us FROM leader) \
          ORDER BY created_at LIMIT 1000 FOR UPDATE SKIP LOCKED) \
      UPDATE {name} AS was SET outcome = 'unknown', reason = 'never_completed' \
-     FROM old WHERE was.id = old.id";
+     FROM old WHERE was.id = old.id AND was.created_at = old.created_at";

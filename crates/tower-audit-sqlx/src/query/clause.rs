@@ -9,11 +9,11 @@ use super::{Arg, Source, Sql};
 
 /// In which rows to look: those in a span of time, on one side of a position, and not beyond another.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Range {
-    pub(super) created: Span,
-    pub(super) seek: Seek,
+pub(crate) struct Range {
+    pub(crate) created: Span,
+    pub(crate) seek: Seek,
     /// The last row to look at, in the direction of `seek`.
-    pub(super) last: Option<Cursor>,
+    pub(crate) last: Option<Cursor>,
 }
 
 impl Range {
@@ -26,7 +26,7 @@ impl Range {
     }
 
     /// Returns the rows up to this one.
-    pub(super) fn up_to(self, last: Cursor) -> Self {
+    pub(crate) fn up_to(self, last: Cursor) -> Self {
         Self {
             last: Some(last),
             ..self
@@ -93,7 +93,7 @@ impl Range {
 
     /// Appends all conditions, for an index that has the id, too. The time is said twice: of two columns at once no
     /// planner knows how many rows lie between.
-    pub(super) fn push(self, sql: &mut Sql) {
+    pub(crate) fn push(self, sql: &mut Sql) {
         self.push_time(sql);
         for (operator, cursor) in self.ends() {
             sql.push(" AND (t.created_at, t.id) ")
@@ -149,7 +149,7 @@ impl Range {
 }
 
 /// Appends a term.
-pub(super) fn term<S: Source>(sql: &mut Sql, term: &Term) {
+pub(crate) fn term<S: Source>(sql: &mut Sql, term: &Term) {
     sql.push(" AND (");
     for (n, wanted) in term.any_of().iter().enumerate() {
         sql.push(if n == 0 { "" } else { " OR " });

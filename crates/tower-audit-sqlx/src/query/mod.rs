@@ -22,7 +22,7 @@ mod sql;
 mod tail;
 mod window;
 
-pub(crate) use clause::{end_of, plain};
+pub(crate) use clause::{Range, end_of, plain, term as push_term};
 pub(crate) use explained::{Explained, Plans};
 pub(crate) use source::{Edge, Extras, Group, Source};
 pub(crate) use sql::{Arg, Sql};
@@ -30,4 +30,5 @@ pub(crate) use {
     counts::{estimate, histogram, top},
     page::{get, page},
     tail::tail,
+    window::edge_of_time,
 };

@@ -14,6 +14,8 @@ pub(crate) struct Sql {
     pub(crate) args: Vec<Arg>,
     /// What stands before a column of a condition that no index is for.
     pub(crate) before_column: &'static str,
+    /// Columns stand without the name of the table.
+    pub(crate) is_unqualified: bool,
     /// It compares addresses as SQLite cannot do by itself.
     pub(crate) compares_addresses: bool,
 }
@@ -51,7 +53,8 @@ impl Sql {
 
     /// Appends a column of a condition.
     pub(crate) fn column(&mut self, name: &str) -> &mut Self {
-        self.push(self.before_column).push("t.").push(name)
+        let table = if self.is_unqualified { "" } else { "t." };
+        self.push(self.before_column).push(table).push(name)
     }
 
     /// Appends the place of a value.

@@ -1,17 +1,18 @@
 //! Writes a batch as rows of VALUES, in one transaction.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
 use sqlx::{
     Arguments as _, AssertSqlSafe, SqliteConnection, error::BoxDynError, sqlite::SqliteArguments,
 };
-use tower_audit_core::{AuditEvent, EventWriter, StoreError};
+use tower_audit_core::{AuditEvent, EventWriter, StoreError, store::StoreStatus};
 
 use super::{SqliteStore, error::meaning};
 use crate::{
     columns,
     error::{MIGRATE_HINT, store_error},
+    pool::pool_status,
     record_in::RecordIn,
 };
 
@@ -23,9 +24,20 @@ impl EventWriter for SqliteStore {
         }
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> Result<StoreStatus, StoreError> {
+        let asked = Instant::now();
+        let connection = match self.pool.acquire().await {
+            Ok(connection) => connection,
+            Err(error) => return Err(self.store_error(error).await),
+        };
+        let wait = asked.elapsed();
+        drop(connection);
+        let asked = Instant::now();
         match self.has_table().await {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                let pool = pool_status(&self.pool, wait);
+                Ok(StoreStatus::new(asked.elapsed(), Some(pool)))
+            }
             Ok(false) => Err(StoreError::NotReady {
                 hint: MIGRATE_HINT,
                 source: Box::new(NoTable),

@@ -4,6 +4,7 @@ mod append;
 mod error;
 mod json;
 mod read;
+mod retention;
 mod source;
 mod store;
 

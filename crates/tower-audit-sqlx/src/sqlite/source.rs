@@ -4,7 +4,7 @@ use std::{cmp::Ordering, net::IpAddr};
 
 use serde_json::Value;
 use sqlx::{
-    AssertSqlSafe, Row as _, Sqlite,
+    AssertSqlSafe, Row as _, Sqlite, SqliteConnection,
     query::Query,
     sqlite::{SqliteArguments, SqliteRow},
 };
@@ -225,17 +225,25 @@ impl SqliteStore {
     async fn rows(&self, sql: Sql) -> Result<Vec<SqliteRow>, StoreError> {
         let rows = async {
             let mut connection = self.pool.acquire().await?;
-            if sql.compares_addresses {
-                let mut handle = connection.lock_handle().await?;
-                handle.create_collation(COLLATION, compare)?;
-            }
-            bound(sql.text, sql.args).fetch_all(&mut *connection).await
+            rows(&mut connection, sql).await
         };
         match rows.await {
             Ok(rows) => Ok(rows),
             Err(error) => Err(self.store_error(error).await),
         }
     }
+}
+
+/// Returns the rows of a statement.
+pub(super) async fn rows(
+    connection: &mut SqliteConnection,
+    sql: Sql,
+) -> sqlx::Result<Vec<SqliteRow>> {
+    if sql.compares_addresses {
+        let mut handle = connection.lock_handle().await?;
+        handle.create_collation(COLLATION, compare)?;
+    }
+    bound(sql.text, sql.args).fetch_all(connection).await
 }
 
 /// Compares addresses by their value, and what is none after all of them.

@@ -40,7 +40,7 @@ pub(super) struct Statements {
     pub(super) completions: OverRows,
     pub(super) reap: String,
     /// Whose turn it is to write.
-    pub(super) turn: Mutex<()>,
+    pub(super) turn: Arc<Mutex<()>>,
     /// The name of the table, quoted.
     pub(super) name: String,
     pub(super) next_order: String,
@@ -123,7 +123,7 @@ impl Statements {
                 WHERE_PENDING,
                 &next_order,
             ),
-            turn: Mutex::default(),
+            turn: Arc::default(),
             reap: REAP.replace("{name}", name),
             next_order,
             selected: format!("{WRITTEN}, recorded_at"),

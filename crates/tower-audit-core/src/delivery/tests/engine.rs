@@ -147,13 +147,13 @@ async fn records_wait_for_a_store_that_is_not_ready() {
     delivery.record(item(1));
     until(|| delivery.stats().retries > 0).await;
     assert_eq!(
-        delivery.health().await,
-        Health::Degraded(HealthReason::NotReady("run the migrations"))
+        *delivery.health().await.status(),
+        HealthStatus::Degraded(HealthReason::NotReady("run the migrations"))
     );
     store.set_ready(true);
     delivery.flush().await;
     assert_eq!(store.written(), [1]);
-    assert_eq!(delivery.health().await, Health::Healthy);
+    assert_eq!(*delivery.health().await.status(), HealthStatus::Healthy);
 }
 
 #[tokio::test]
@@ -184,8 +184,8 @@ async fn a_full_queue_drops_and_counts() {
         (25, 10, 15)
     );
     assert_eq!(
-        delivery.health().await,
-        Health::Failing(HealthReason::QueueFull)
+        *delivery.health().await.status(),
+        HealthStatus::Failing(HealthReason::QueueFull)
     );
     store.let_through(100);
     delivery.flush().await;
@@ -288,8 +288,8 @@ async fn what_is_reserved_makes_nobody_else_lose_a_record() {
     delivery.record(item(1));
     delivery.flush().await;
     assert_eq!(
-        (store.written(), delivery.health().await),
-        (vec![1], Health::Healthy)
+        (store.written(), delivery.health().await.status().clone()),
+        (vec![1], HealthStatus::Healthy)
     );
 }
 
@@ -314,8 +314,8 @@ async fn a_queue_that_is_full_by_bytes_is_failing() {
     let delivery = start(settings, Scripted::closed());
     (0..4).for_each(|id| delivery.record(Item(id, 300)));
     assert_eq!(
-        delivery.health().await,
-        Health::Failing(HealthReason::QueueFull)
+        *delivery.health().await.status(),
+        HealthStatus::Failing(HealthReason::QueueFull)
     );
 }
 
@@ -413,8 +413,8 @@ async fn a_record_after_the_shutdown_is_dropped_and_counted() {
     delivery.record_wait(item(2)).await;
     assert_eq!(delivery.stats().dropped[DropReason::Closed], 2);
     assert_eq!(
-        delivery.health().await,
-        Health::Failing(HealthReason::Closed)
+        *delivery.health().await.status(),
+        HealthStatus::Failing(HealthReason::Closed)
     );
     assert_conserved(delivery.stats());
 }

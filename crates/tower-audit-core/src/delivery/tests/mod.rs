@@ -27,7 +27,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::store::{BoxError, EventWriter, StoreError};
+use crate::store::{BoxError, EventWriter, StoreError, StoreStatus};
 
 #[derive(Clone, Debug)]
 struct Item(u64, usize);
@@ -201,8 +201,8 @@ impl EventWriter<Item> for Scripted {
         Ok(())
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        self.not_ready()
+    async fn check(&self) -> Result<StoreStatus, StoreError> {
+        self.not_ready().map(|()| StoreStatus::default())
     }
 
     async fn reap(&self, _created_before: DateTime<Utc>) -> Result<u64, StoreError> {

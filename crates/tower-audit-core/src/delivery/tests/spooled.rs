@@ -427,7 +427,7 @@ async fn health_is_well_again_when_a_spool_that_was_full_was_read() {
     until(|| delivery.stats().spool_refused > 0).await;
     store.set_ready(true);
     drained(&delivery).await;
-    assert_eq!(delivery.health().await, Health::Healthy);
+    assert_eq!(*delivery.health().await.status(), HealthStatus::Healthy);
 }
 
 #[tokio::test(start_paused = true)]
@@ -581,13 +581,13 @@ async fn health_says_that_spooled_records_wait() {
     (0..10).for_each(|id| delivery.record(item(id)));
     until(|| delivery.stats().spooled == 10).await;
     assert!(matches!(
-        delivery.health().await,
-        Health::Degraded(HealthReason::NotReady(_))
+        *delivery.health().await.status(),
+        HealthStatus::Degraded(HealthReason::NotReady(_))
     ));
     store.set_ready(true);
     store.let_through(100);
     drained(&delivery).await;
-    assert_eq!(delivery.health().await, Health::Healthy);
+    assert_eq!(*delivery.health().await.status(), HealthStatus::Healthy);
 }
 
 #[tokio::test]
