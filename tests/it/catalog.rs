@@ -270,10 +270,13 @@ async fn lean_indexes_leave_out_the_prefixes_of_others() {
     let found = indexes(&database.pool).await;
     let expected = [
         "_tower_audit_migrations_pkey",
+        "audit_logs_holds_pkey",
         "audit_logs_pkey",
+        "audit_logs_retention_pkey",
         "idx_audit_logs_action",
         "idx_audit_logs_actor_created",
         "idx_audit_logs_created_at",
+        "idx_audit_logs_holds_name",
         "idx_audit_logs_outcome",
         "idx_audit_logs_pending",
         "idx_audit_logs_target_created",
