@@ -8,6 +8,7 @@ mod call;
 mod capture;
 mod catalog;
 mod client;
+mod command;
 mod contract;
 mod corpus;
 mod examples;

@@ -1,0 +1,303 @@
+//! The command line.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tower_audit_core::{EventId, Filter, search::Field};
+use tower_audit_sqlx::partitions::Period;
+
+/// Operate and read an audit trail in Postgres or SQLite.
+#[derive(Debug, Parser)]
+#[command(name = "tower-audit", version, arg_required_else_help = true)]
+pub(crate) struct Args {
+    /// The database, as postgres://user@host/name or sqlite:///path/audit.db
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub(crate) database: Option<String>,
+
+    /// The schema of the table, in Postgres [default: control_plane]
+    #[arg(long, global = true)]
+    pub(crate) schema: Option<String>,
+
+    /// The table [default: audit_logs]
+    #[arg(long, global = true)]
+    pub(crate) table: Option<String>,
+
+    /// The file with settings [default: tower-audit.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Print JSON, for programs: an object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the table, or bring it up to date
+    Migrate(Migrate),
+    /// Find events, the newest first
+    Search(Search),
+    /// Show one event, with everything that is known of it
+    Show {
+        /// The id of the event
+        id: EventId,
+    },
+    /// Show the newest events, and those to come with -f
+    Tail(Tail),
+    /// Count the most frequent values of a field
+    Top(Top),
+    /// Count events over time, by outcome
+    Histogram(Histogram),
+    /// Delete what is old, as a policy says
+    Prune(Prune),
+    /// Keep events from being deleted
+    Hold {
+        #[command(subcommand)]
+        action: Hold,
+    },
+    /// See, make and convert to partitions (Postgres)
+    Partitions {
+        #[command(subcommand)]
+        action: Option<Partitions>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Migrate {
+    /// Only say which migrations there are; exits with 3 if one is missing
+    #[arg(long, conflicts_with_all = ["roles", "layout", "full_indexes"])]
+    pub(crate) status: bool,
+
+    /// Lay a new table out in partitions of this length (Postgres)
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) layout: Option<Length>,
+
+    /// Make more indexes: searches by request id, address and metadata are quicker, and writes slower
+    #[arg(long)]
+    pub(crate) full_indexes: bool,
+
+    /// Make roles that may do no more than they have to, and give the table to its owner (Postgres)
+    #[arg(long)]
+    pub(crate) roles: bool,
+
+    /// What the names of the roles begin with
+    #[arg(
+        long,
+        requires = "roles",
+        default_value = "tower_audit",
+        value_name = "NAME"
+    )]
+    pub(crate) role_prefix: String,
+
+    /// Let readers see the events of one tenant alone
+    #[arg(long, requires = "roles")]
+    pub(crate) row_security: bool,
+}
+
+/// What is asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Query {
+    /// A search, such as: actor:alice action:project.* -outcome:success
+    #[arg(value_name = "SEARCH")]
+    pub(crate) search: Vec<String>,
+
+    /// Since then: 7d, yesterday, 2026-11-01, 2026-11-01T09:30Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+
+    /// Until then, the end of it: as --since
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Search {
+    /// How many events at most
+    #[arg(long, short = 'n', default_value_t = 50)]
+    pub(crate) limit: u64,
+
+    /// The oldest first
+    #[arg(long)]
+    pub(crate) oldest: bool,
+
+    #[command(flatten)]
+    pub(crate) query: Query,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tail {
+    /// Go on with events as they are written
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+
+    /// How many of those that are there
+    #[arg(long, short = 'n', default_value_t = 10)]
+    pub(crate) lines: u16,
+
+    #[command(flatten)]
+    pub(crate) query: Query,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Top {
+    /// The field: actor, action, target, ip, or another one that has few values
+    #[arg(value_parser = field)]
+    pub(crate) field: Field,
+
+    /// How many values at most
+    #[arg(long, short = 'n', default_value_t = 10)]
+    pub(crate) limit: u16,
+
+    #[command(flatten)]
+    pub(crate) query: Query,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Histogram {
+    /// How many spans of time
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) buckets: u16,
+
+    #[command(flatten)]
+    pub(crate) query: Query,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Prune {
+    /// The policy, a TOML file [default: the table `retention` of the settings]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+
+    /// Say what would go, and delete nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// For how many seconds to begin new batches
+    #[arg(long, default_value_t = 3_600, value_name = "SECONDS")]
+    pub(crate) budget: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hold {
+    /// Say which holds there are
+    List,
+    /// Keep what passes a search, whatever the policy says
+    Place {
+        /// The name that it is released by
+        name: String,
+        /// What is kept
+        #[arg(value_name = "SEARCH", required = true)]
+        search: Vec<String>,
+        /// Why, such as the number of a case
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let go of what a hold keeps
+    Release {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Partitions {
+    /// Say which partitions there are
+    List,
+    /// Make those of the next time
+    Create,
+    /// Make partitions of a plain table, while its writers go on
+    Convert {
+        /// How long they are
+        #[arg(long, value_name = "LENGTH")]
+        to: Length,
+    },
+}
+
+/// How long a partition is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Length {
+    Monthly,
+    Daily,
+}
+
+impl From<Length> for Period {
+    fn from(length: Length) -> Self {
+        match length {
+            Length::Monthly => Self::Monthly,
+            Length::Daily => Self::Daily,
+        }
+    }
+}
+
+/// Keeps a term such as `-outcome:success` from being taken for flags.
+pub(crate) fn shield(argument: OsString) -> OsString {
+    let term = argument.to_str().filter(|text| text.starts_with('-'));
+    match term {
+        Some(term)
+            if term
+                .parse::<Filter>()
+                .is_ok_and(|filter| !filter.is_empty()) =>
+        {
+            format!("{SHIELD}{term}").into()
+        }
+        _ => argument,
+    }
+}
+
+/// Returns the words of a search as they were written.
+pub(crate) fn unshielded(words: &[String]) -> String {
+    let words = words
+        .iter()
+        .map(|word| word.strip_prefix(SHIELD).unwrap_or(word));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// For private use, says Unicode: nobody writes it.
+const SHIELD: char = '\u{E000}';
+
+fn field(name: &str) -> Result<Field, String> {
+    let keys = || {
+        let keys = Field::ALL.iter().map(|field| field.key());
+        keys.collect::<Vec<_>>().join(", ")
+    };
+    Field::named(name).ok_or_else(|| format!("there is no such field; the fields are {}", keys()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn only_a_term_is_kept_from_being_a_flag() {
+        let shielded = |text: &str| shield(text.into()) != *text;
+        assert!(shielded("-outcome:success") && shielded("-actor:a,b -tenant:*"));
+        for flag in [
+            "-n",
+            "--json",
+            "-n3",
+            "-dpostgres://u@h/d",
+            "--",
+            "-",
+            "actor:alice",
+        ] {
+            assert!(!shielded(flag), "{flag}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

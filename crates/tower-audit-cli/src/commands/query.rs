@@ -1,0 +1,95 @@
+//! What is asked for, as a filter.
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+use tower_audit_core::Filter;
+
+use crate::args::{Query, unshielded};
+
+impl Query {
+    /// Returns the filter; `now` is what times are relative to.
+    pub(super) fn filter(&self, now: DateTime<Utc>) -> anyhow::Result<Filter> {
+        let mut filter = parsed(&self.search, now)?;
+        for (flag, time) in [("--since", &self.since), ("--until", &self.until)] {
+            let Some(time) = time else {
+                continue;
+            };
+            let time = ago(time);
+            let text = match flag {
+                "--since" => format!("created:{time}.."),
+                _ => format!("created:..{time}"),
+            };
+            let range = Filter::parse(&text, now)
+                .map_err(|error| anyhow::anyhow!("{}", error.hint()))
+                .with_context(|| format!("{flag} {time} is no time"))?;
+            filter = filter.and(range);
+        }
+        Ok(filter)
+    }
+}
+
+/// Parses a search of one or several words of the command line.
+pub(super) fn parsed(words: &[String], now: DateTime<Utc>) -> anyhow::Result<Filter> {
+    let text = unshielded(words);
+    Filter::parse(&text, now).map_err(|error| {
+        let mark = " ".repeat(error.character().saturating_sub(1)) + "^";
+        anyhow::anyhow!("{}; {}\n  {text}\n  {mark}", error.problem(), error.hint())
+    })
+}
+
+/// Writes `7d` as the search does, `-7d`.
+fn ago(time: &str) -> String {
+    let number = time.trim_end_matches(|char: char| char.is_ascii_alphabetic());
+    let is_age = number.len() + 1 == time.len()
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit());
+    if is_age {
+        format!("-{time}")
+    } else {
+        time.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(since: &str, until: &str) -> anyhow::Result<String> {
+        let query = Query {
+            search: vec!["actor:alice".to_owned(), "-outcome:success".to_owned()],
+            since: Some(since.to_owned()),
+            until: Some(until.to_owned()),
+        };
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        query.filter(now).map(|filter| filter.to_string())
+    }
+
+    #[test]
+    fn times_are_written_as_people_do() {
+        let expected = "actor:alice -outcome:success created:2026-11-15T12:00:00Z.. created:..2026-11-21T23:59:59.999999Z";
+        let found = filter("7d", "yesterday").unwrap();
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        assert_eq!(
+            Filter::parse(&found, now).unwrap().created(),
+            Filter::parse(expected, now).unwrap().created()
+        );
+    }
+
+    #[test]
+    fn what_is_no_time_says_which_flag_and_what_to_write() {
+        let error = format!("{:#}", filter("soon", "now").unwrap_err());
+        assert!(error.contains("--since soon is no time"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_search_is_shown_where() {
+        let now = Utc::now();
+        let error = parsed(&["actor:a".to_owned(), "actr:b".to_owned()], now)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.ends_with("\n  actor:a actr:b\n          ^"),
+            "{error}"
+        );
+    }
+}

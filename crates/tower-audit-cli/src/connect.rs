@@ -1,0 +1,96 @@
+//! The store behind a URL.
+
+use std::{str::FromStr as _, time::Duration};
+
+use anyhow::{Context as _, bail};
+use sqlx::{
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
+};
+use tower_audit_sqlx::{AnyStore, Indexes, PgStore, SqliteStore, partitions::Layout};
+
+use crate::settings::Settings;
+
+/// What only who makes a table says of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Making {
+    pub(crate) layout: Layout,
+    pub(crate) indexes: Indexes,
+    /// Make the file of SQLite if it is not there.
+    pub(crate) file: bool,
+}
+
+/// Connects to a table that is there.
+pub(crate) async fn store(settings: &Settings) -> anyhow::Result<AnyStore> {
+    store_to_make(settings, Making::default()).await
+}
+
+/// Connects to a table that may have to be made.
+pub(crate) async fn store_to_make(settings: &Settings, making: Making) -> anyhow::Result<AnyStore> {
+    let scheme = settings.database.split(':').next().unwrap_or("");
+    match scheme {
+        "postgres" | "postgresql" => Ok(postgres(settings, making).await?.into()),
+        "sqlite" => Ok(sqlite(settings, making).await?.into()),
+        // The rest of it may be a password.
+        _ => bail!("the database is none of postgres://... and sqlite://..."),
+    }
+}
+
+/// Connects to Postgres, for what only that can do.
+pub(crate) async fn postgres_only(settings: &Settings, what: &str) -> anyhow::Result<PgStore> {
+    match store(settings).await? {
+        AnyStore::Postgres(store) => Ok(store),
+        _ => bail!("{what} are for Postgres: SQLite has none"),
+    }
+}
+
+async fn postgres(settings: &Settings, making: Making) -> anyhow::Result<PgStore> {
+    let options = PgConnectOptions::from_str(&settings.database)
+        .ok()
+        .context("the URL of the database cannot be read: postgres://user:password@host:5432/name")?
+        .application_name("tower-audit");
+    let pool = PgPoolOptions::new()
+        .max_connections(3)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .connect_with(options)
+        .await
+        .context("the database cannot be reached")?;
+    let mut store = PgStore::builder(pool)
+        .layout(making.layout)
+        .indexes(making.indexes);
+    if let Some(schema) = &settings.schema {
+        store = store.schema(schema);
+    }
+    if let Some(table) = &settings.table {
+        store = store.table(table);
+    }
+    Ok(store.build()?)
+}
+
+async fn sqlite(settings: &Settings, making: Making) -> anyhow::Result<SqliteStore> {
+    if matches!(making.layout, Layout::Partitioned(_)) {
+        bail!("partitions are for Postgres: SQLite has none");
+    }
+    let options = SqliteConnectOptions::from_str(&settings.database)
+        .ok()
+        .context("the URL of the database cannot be read: sqlite:///path/audit.db")?
+        .create_if_missing(making.file)
+        .busy_timeout(CONNECT_TIMEOUT);
+    let options = if making.file {
+        options.journal_mode(SqliteJournalMode::Wal)
+    } else {
+        options
+    };
+    let pool = SqlitePoolOptions::new()
+        .max_connections(3)
+        .connect_with(options)
+        .await
+        .context("the database cannot be opened")?;
+    let mut store = SqliteStore::builder(pool).indexes(making.indexes);
+    if let Some(table) = &settings.table {
+        store = store.table(table);
+    }
+    Ok(store.build()?)
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,103 @@
+//! The command `tower-audit`: one tool for whoever operates an audit trail, or reads it in a terminal.
+//!
+//! ```console
+//! $ export DATABASE_URL=postgres://audit@localhost/app
+//! $ tower-audit migrate
+//! $ tower-audit search 'actor:alice -outcome:success' --since 7d
+//! $ tower-audit prune --policy retention.toml --dry-run
+//! ```
+//!
+//! Settings come from flags, then from the environment (and a file `.env`), then from a TOML file, `tower-audit.toml` in the
+//! current folder unless `--config` names another:
+//!
+//! ```toml
+//! database = "postgres://audit@localhost/app"
+//! schema = "control_plane"
+//! table = "audit_logs"
+//!
+//! [retention]
+//! default = "365d"
+//! rules = [{ match = "action:session.*", keep = "90d" }]
+//! ```
+//!
+//! # Exit codes
+//!
+//! | code | means |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | failed: what, and what to do, is on standard error |
+//! | 2 | the command line is wrong |
+//! | 3 | looked, and found something that has to be done, as `migrate --status` does if migrations are missing |
+//! | 4 | there is no such event, or no such hold |
+//!
+//! # What it does not do
+//!
+//! It has no users of its own: whoever can connect to the database may do what its user may.
+
+#![expect(
+    clippy::print_stderr,
+    reason = "a command says on standard error what went wrong"
+)]
+
+mod args;
+mod commands;
+mod connect;
+mod output;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use self::{args::Args, output::Output};
+
+/// Runs the command with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    // A file `.env` that is not there is none; one that cannot be read must not pass for one.
+    if let Err(error) = dotenvy::dotenv()
+        && !error.not_found()
+    {
+        eprintln!("error: the file .env cannot be read: {error}");
+        return ExitCode::FAILURE;
+    }
+    let args = Args::parse_from(std::env::args_os().map(args::shield));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut output = Output::to_stdout(args.json);
+    match runtime.block_on(commands::run(args, &mut output)) {
+        Ok(done) => done.into(),
+        // Whoever reads has seen enough, as `head` has.
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How a command ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Well,
+    FoundSomething,
+    NoSuchThing,
+}
+
+impl From<Done> for ExitCode {
+    fn from(done: Done) -> Self {
+        Self::from(match done {
+            Done::Well => 0,
+            Done::FoundSomething => 3,
+            Done::NoSuchThing => 4,
+        })
+    }
+}

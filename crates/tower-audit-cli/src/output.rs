@@ -1,0 +1,80 @@
+//! What people see, and what programs read.
+
+use std::io::{self, Write};
+
+use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use serde::Serialize;
+
+/// Where a command writes to.
+pub(crate) struct Output {
+    out: Box<dyn Write>,
+    pub(crate) is_json: bool,
+}
+
+impl Output {
+    pub(crate) fn to_stdout(is_json: bool) -> Self {
+        Self {
+            out: Box::new(io::stdout()),
+            is_json,
+        }
+    }
+
+    /// Writes a line for people.
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) -> anyhow::Result<()> {
+        Ok(writeln!(self.out, "{}", clean(text.as_ref()))?)
+    }
+
+    /// Writes an object for programs.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
+        Ok(writeln!(self.out, "{}", serde_json::to_string(value)?)?)
+    }
+
+    /// Writes a table for people.
+    pub(crate) fn table<const N: usize>(
+        &mut self,
+        header: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> anyhow::Result<()> {
+        let mut table = Table::new();
+        table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header);
+        for row in rows {
+            table.add_row(row.map(|cell| clean(&cell)));
+        }
+        Ok(writeln!(self.out, "{table}")?)
+    }
+
+    /// Makes sure that what was written is seen.
+    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
+        Ok(self.out.flush()?)
+    }
+}
+
+/// Leaves out what a terminal would take for a command: what was stored is not ours.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|char| match char {
+            '\n' => '\n',
+            char if char.is_control() => '\u{FFFD}',
+            char => char,
+        })
+        .collect()
+}
+
+/// Returns whether nobody reads any more.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_is_no_command_to_the_terminal() {
+        assert_eq!(
+            clean("a\u{1b}[2Jb\u{9b}c\td\ne"),
+            "a\u{FFFD}[2Jb\u{FFFD}c\u{FFFD}d\ne"
+        );
+    }
+}
