@@ -312,3 +312,39 @@ async fn a_task_runs_at_its_time_and_ends_when_it_is_told_to() {
     soon(task.shutdown()).await;
     soon(other.shutdown()).await;
 }
+
+#[tokio::test]
+async fn a_hold_waits_for_the_batch_that_is_being_deleted() {
+    let database = Postgres::migrated().await;
+    let store = PgStore::new(database.pool.clone());
+    // What each batch does first.
+    let mut batch = database.pool.begin().await.unwrap();
+    sqlx::query("UPDATE control_plane.audit_logs_retention SET leased_until = now()")
+        .execute(&mut *batch)
+        .await
+        .unwrap();
+    let holds = Holds::new(store);
+    let placing = {
+        let holds = holds.clone();
+        let filter: Filter = "actor:bob".parse().unwrap();
+        tokio::spawn(async move { holds.place("case", filter, "114").await })
+    };
+    soon(async {
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%audit_logs_retention%'";
+        loop {
+            let waiting: i64 = sqlx::query_scalar(waits)
+                .fetch_one(&database.pool)
+                .await
+                .unwrap();
+            if waiting > 0 {
+                break;
+            }
+        }
+    })
+    .await;
+    assert!(!placing.is_finished());
+    batch.commit().await.unwrap();
+    soon(placing).await.unwrap().unwrap();
+    assert_eq!(holds.list().await.unwrap().len(), 1);
+}
