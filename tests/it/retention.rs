@@ -348,3 +348,19 @@ async fn a_hold_waits_for_the_batch_that_is_being_deleted() {
     soon(placing).await.unwrap().unwrap();
     assert_eq!(holds.list().await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_pool_of_one_connection_is_enough() {
+    let (database, store) = a_hundred_days().await;
+    killed_after_detaching(&database, &store).await;
+    let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1);
+    let pool = pool.connect_with(database.options.clone()).await.unwrap();
+    let retention = Retention::builder(thirty_days()).build(PgStore::new(pool.clone()));
+    soon(retention.run()).await.unwrap();
+    assert_eq!(found(&store, "actor:alice,bob").await, 60);
+    let plain = PgStore::builder(pool).table("plain").build().unwrap();
+    migrate(&plain).await.unwrap();
+    soon(plain.convert(tower_audit::partitions::Conversion::to(Period::Monthly)))
+        .await
+        .unwrap();
+}

@@ -5,7 +5,7 @@
 //! of the lease, so that the next run finishes what one that was killed began.
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use tower_audit_core::StoreError;
 
 use super::{
@@ -26,23 +26,15 @@ pub(in crate::postgres) async fn drop_due(
     store: &PgStore,
     run: &Run<'_>,
 ) -> Result<Vec<Dropped>, RetentionError> {
-    let mut connection = store.pool().acquire().await.map_err(failed)?;
-    let table = catalog::table(&mut connection, store)
-        .await
-        .map_err(failed)?;
-    let Some(table) = table.filter(|table| table.is_partitioned && table.may_act_as_owner) else {
+    let Some(table) = table_of(store).await.map_err(failed)? else {
         return Ok(Vec::new());
     };
     let names = Names::of(store);
     if let Some(lease) = run.lease {
-        finish_what_was_begun(store, &mut connection, (&names, &table), (lease, run)).await?;
+        finish_what_was_begun(store, (&names, &table), (lease, run)).await?;
     }
-    let there = catalog::partitions(&mut connection, &table)
-        .await
-        .map_err(failed)?;
-    drop(connection);
     let mut dropped = Vec::new();
-    for partition in there {
+    for partition in partitions(store, &table).await.map_err(failed)? {
         let Some(until) = partition.until.filter(|until| *until <= run.cutoff) else {
             continue;
         };
@@ -63,6 +55,19 @@ pub(in crate::postgres) async fn drop_due(
         }
     }
     Ok(dropped)
+}
+
+/// Returns the table, if it has partitions that this user may drop.
+async fn table_of(store: &PgStore) -> sqlx::Result<Option<Table>> {
+    // None of these keeps its connection: the pool may be one of one.
+    let mut connection = store.pool().acquire().await?;
+    let table = catalog::table(&mut connection, store).await?;
+    Ok(table.filter(|table| table.is_partitioned && table.may_act_as_owner))
+}
+
+async fn partitions(store: &PgStore, table: &Table) -> sqlx::Result<Vec<Partition>> {
+    let mut connection = store.pool().acquire().await?;
+    catalog::partitions(&mut connection, table).await
 }
 
 /// Begins a transaction as the owner: nobody else may look into a partition by itself.
@@ -245,11 +250,10 @@ async fn note(
 /// Finishes with a partition that a run before had on its way.
 async fn finish_what_was_begun(
     store: &PgStore,
-    connection: &mut PgConnection,
     (names, table): (&Names, &Table),
     (lease, run): (&Lease, &Run<'_>),
 ) -> Result<(), RetentionError> {
-    let Some((partition, state)) = begun(store, connection, names).await.map_err(failed)? else {
+    let Some((partition, state)) = begun(store, names).await.map_err(failed)? else {
         return Ok(());
     };
     if state == "detaching" {
@@ -272,11 +276,7 @@ async fn finish_what_was_begun(
 }
 
 /// Returns the partition that was on its way, and how far it got.
-async fn begun(
-    store: &PgStore,
-    connection: &mut PgConnection,
-    names: &Names,
-) -> sqlx::Result<Option<(Partition, String)>> {
+async fn begun(store: &PgStore, names: &Names) -> sqlx::Result<Option<(Partition, String)>> {
     let (_, lease) = store.table_and("_retention");
     let sql = format!(
         "SELECT r.dropping, r.drops_from, r.drops_until, \
@@ -292,7 +292,7 @@ async fn begun(
     );
     type Row = (String, Option<DateTime<Utc>>, Option<DateTime<Utc>>, String);
     let row: Option<Row> = sqlx::query_as(AssertSqlSafe(sql))
-        .fetch_optional(connection)
+        .fetch_optional(store.pool())
         .await?;
     Ok(row.map(|(name, from, until, state)| (Partition::named(name, from, until), state)))
 }
