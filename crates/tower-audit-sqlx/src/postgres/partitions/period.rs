@@ -56,6 +56,15 @@ impl Period {
         })
     }
 
+    /// Returns the times from now to the [horizon](Self::horizon) that no partition has.
+    pub(super) fn missing_ahead(
+        self,
+        there: &[Bounds],
+        now: DateTime<Utc>,
+    ) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        self.missing(there, self.begin(now), self.horizon(now))
+    }
+
     /// Returns the times between these two that no partition has, cut where a period ends.
     pub(super) fn missing(
         self,

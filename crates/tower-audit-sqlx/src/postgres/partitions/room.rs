@@ -26,10 +26,8 @@ pub(super) async fn ahead(store: &PgStore, now: DateTime<Utc>) -> Result<usize, 
     if !table.is_partitioned {
         return Err(PartitionError::NotPartitioned);
     }
-    let made = make(store, &mut tx, &table, |period, there| {
-        period.missing(there, period.begin(now), period.horizon(now))
-    });
-    let made = made.await?;
+    let ahead = |period: Period, there: &[Bounds]| period.missing_ahead(there, now);
+    let made = make(store, &mut tx, &table, ahead).await?;
     tx.commit().await?;
     Ok(made)
 }
@@ -40,11 +38,8 @@ pub(in crate::postgres) async fn ahead_if_owner(store: &PgStore) -> sqlx::Result
     lock(&mut tx).await?;
     let table = catalog::table(&mut tx, store).await?;
     if let Some(table) = table.filter(|table| table.is_partitioned && table.may_act_as_owner) {
-        let now = Utc::now();
-        make(store, &mut tx, &table, |period, there| {
-            period.missing(there, period.begin(now), period.horizon(now))
-        })
-        .await?;
+        let ahead = |period: Period, there: &[Bounds]| period.missing_ahead(there, Utc::now());
+        make(store, &mut tx, &table, ahead).await?;
     }
     tx.commit().await
 }
@@ -62,9 +57,7 @@ pub(crate) async fn after_migrations(
     let now = Utc::now();
     match store.layout() {
         _ if table.is_partitioned => {
-            let ahead = |period: Period, there: &[Bounds]| {
-                period.missing(there, period.begin(now), period.horizon(now))
-            };
+            let ahead = |period: Period, there: &[Bounds]| period.missing_ahead(there, now);
             make(store, connection, &table, ahead).await?;
         }
         Layout::Partitioned(period) if is_new => {
@@ -165,7 +158,7 @@ async fn unbind(
 
 /// Returns the times that are missing for rows of these times and for the next time, a bounded number of them.
 fn missing(period: Period, there: &[Bounds], times: &[DateTime<Utc>], now: DateTime<Utc>) -> Times {
-    let mut missing = period.missing(there, period.begin(now), period.horizon(now));
+    let mut missing = period.missing_ahead(there, now);
     let begins: BTreeSet<_> = times.iter().map(|time| period.begin(*time)).collect();
     for begin in begins.into_iter().rev() {
         if missing.len() >= AT_A_TIME {
