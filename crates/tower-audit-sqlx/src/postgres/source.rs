@@ -23,7 +23,7 @@ impl Source for Reading<'_> {
 
     // The value lies between two others, see `stream`; and a question is of one moment, see `Reading`.
     const ENDS_AT_POSITION: bool = false;
-    const WINDOWS: [i64; 3] = [500, 1_000, 2_500];
+    const WINDOWS: [i64; 2] = [500, 1_500];
     const COUNTED: [i64; 2] = [100_000, 20_000];
 
     fn table(&self) -> &str {

@@ -51,7 +51,7 @@ impl<S: Plans> Source for Explained<'_, S> {
     const UNINDEXED: &'static str = S::UNINDEXED;
     const FINDS_NETWORKS: bool = S::FINDS_NETWORKS;
     const ENDS_AT_POSITION: bool = S::ENDS_AT_POSITION;
-    const WINDOWS: [i64; 3] = S::WINDOWS;
+    const WINDOWS: [i64; 2] = S::WINDOWS;
     const COUNTED: [i64; 2] = S::COUNTED;
 
     fn table(&self) -> &str {

@@ -89,13 +89,13 @@ async fn through_windows<S: Source>(
     most: usize,
 ) -> Result<(Vec<AuditEvent>, Option<Cursor>), StoreError> {
     let mut found = Vec::new();
-    let [small, middle, large] = S::WINDOWS;
-    let windows: &[i64] = match plan {
+    let [small, large] = S::WINDOWS;
+    let windows = match plan {
         // Its rows lie apart, and each is looked up twice.
-        Plan::Stream(..) => &[small, small],
-        _ => &[small, middle, large],
+        Plan::Stream(..) => [small, small],
+        _ => [small, large],
     };
-    for size in windows.iter().copied() {
+    for size in windows {
         let edge = window::edge(source, plan, range, size).await?;
         let room = most - found.len();
         found.extend(match plan {

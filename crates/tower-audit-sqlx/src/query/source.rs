@@ -24,7 +24,7 @@ pub(crate) trait Source: Sync {
     const ENDS_AT_POSITION: bool;
 
     /// How many rows are looked at for a page of which few pass, a window after the other.
-    const WINDOWS: [i64; 3];
+    const WINDOWS: [i64; 2];
 
     /// How many rows are counted: in the order of time, and of one value, which lie apart, so that each is looked up.
     const COUNTED: [i64; 2];
