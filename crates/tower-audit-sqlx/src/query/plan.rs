@@ -1,5 +1,6 @@
 //! Which way leads to the rows.
 
+use serde_json::{Map, Value};
 use tower_audit_core::{
     Filter, Outcome, StoreError,
     search::{Field, Match, Term},
@@ -231,11 +232,7 @@ async fn is_few<S: Source>(
     range: Range,
 ) -> Result<bool, StoreError> {
     if help == Help::Gather {
-        let mut sql = Sql::new("SELECT id FROM ");
-        sql.push(source.table()).push(" AS t WHERE 1 = 1");
-        clause::term::<S>(&mut sql, term);
-        // Half of it, because it is a guess.
-        return Ok(source.guess(sql, FEW).await? < FEW / 2);
+        return gathers_few(source, term).await;
     }
     let mut sql = Sql::default();
     let values = values(term);
@@ -268,6 +265,60 @@ async fn is_few<S: Source>(
     Ok(groups.iter().all(|group| group.amount < share))
 }
 
+/// Returns whether an index that gathers rows before the first gathers few.
+///
+/// Of an object, one part has to be rare by itself: of two parts that are frequent, the index reads all rows of both to find
+/// the few that have them together, and a guess, which leaves rows out, finds none of these.
+async fn gathers_few<S: Source>(source: &S, term: &Term) -> Result<bool, StoreError> {
+    for wanted in term.any_of() {
+        let mut is_rare = false;
+        for part in parts(wanted).iter().take(MOST_PARTS) {
+            let mut sql = Sql::new("SELECT id FROM ");
+            sql.push(source.table()).push(" AS t WHERE ");
+            S::condition(&mut sql, term, part);
+            // Half of it, because it is a guess.
+            if source.guess(sql, FEW).await? < FEW / 2 {
+                is_rare = true;
+                break;
+            }
+        }
+        if !is_rare {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns what is wanted of JSON, each part of an object by itself.
+fn parts(wanted: &Match) -> Vec<Match> {
+    fn leaves(value: &Value) -> Vec<Value> {
+        match value {
+            Value::Object(object) if !object.is_empty() => {
+                let of = |(key, value): (&String, &Value)| {
+                    let within = leaves(value).into_iter();
+                    let key = key.clone();
+                    within.map(move |leaf| Value::Object(Map::from_iter([(key.clone(), leaf)])))
+                };
+                object.iter().flat_map(of).collect()
+            }
+            Value::Array(list) if !list.is_empty() => {
+                let of = |value| leaves(value).into_iter().map(|leaf| Value::Array(vec![leaf]));
+                list.iter().flat_map(of).collect()
+            }
+            leaf => vec![leaf.clone()],
+        }
+    }
+    let Match::Contains(object) = wanted else {
+        return vec![wanted.clone()];
+    };
+    let leaves = leaves(&Value::Object(object.clone()));
+    let parts = leaves.into_iter().filter_map(|leaf| match leaf {
+        Value::Object(part) => Some(Match::Contains(part)),
+        _ => None,
+    });
+    parts.collect()
+}
+
 /// Returns what the rows must be, one by one.
 fn values(term: &Term) -> Vec<Match> {
     if term.is_negated() {
@@ -291,3 +342,35 @@ const FEW: i64 = 1_000;
 
 /// How many values may each be looked for by themselves.
 const MOST_STREAMS: usize = 8;
+
+/// How many parts of an object are asked about.
+const MOST_PARTS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_is_asked_about_a_leaf_at_a_time() {
+        let object = json!({"plan": "pro", "list": [1, {"a": 2, "b": {}}]});
+        let parts = parts(&Match::Contains(object.as_object().unwrap().clone()));
+        let parts: Vec<Value> = parts
+            .into_iter()
+            .map(|part| match part {
+                Match::Contains(part) => Value::Object(part),
+                _ => Value::Null,
+            })
+            .collect();
+        for expected in [
+            json!({"plan": "pro"}),
+            json!({"list": [1]}),
+            json!({"list": [{"a": 2}]}),
+            json!({"list": [{"b": {}}]}),
+        ] {
+            assert!(parts.contains(&expected), "{parts:?}");
+        }
+        assert_eq!(parts.len(), 4);
+    }
+}
