@@ -232,7 +232,7 @@ async fn is_few<S: Source>(
     range: Range,
 ) -> Result<bool, StoreError> {
     if help == Help::Gather {
-        return gathers_few(source, term).await;
+        return gathers_few(source, term, range).await;
     }
     let mut sql = Sql::default();
     let values = values(term);
@@ -268,11 +268,19 @@ async fn is_few<S: Source>(
 /// Returns whether an index that gathers rows before the first gathers few.
 ///
 /// Of an object, one part has to be rare by itself: of two parts that are frequent, the index reads all rows of both to find
-/// the few that have them together, and a guess, which leaves rows out, finds none of these.
-async fn gathers_few<S: Source>(source: &S, term: &Term) -> Result<bool, StoreError> {
+/// the few that have them together, and a guess, which leaves rows out, finds none of these. A guess, too, reads all that the index
+/// has of a part, so what is frequent is not asked about: the next rows say so.
+async fn gathers_few<S: Source>(
+    source: &S,
+    term: &Term,
+    range: Range,
+) -> Result<bool, StoreError> {
     for wanted in term.any_of() {
         let mut is_rare = false;
         for part in parts(wanted).iter().take(MOST_PARTS) {
+            if is_frequent(source, (term, part), range).await? {
+                continue;
+            }
             let mut sql = Sql::new("SELECT id FROM ");
             sql.push(source.table()).push(" AS t WHERE ");
             S::condition(&mut sql, term, part);
@@ -287,6 +295,24 @@ async fn gathers_few<S: Source>(source: &S, term: &Term) -> Result<bool, StoreEr
         }
     }
     Ok(true)
+}
+
+/// Returns whether several of the next rows pass.
+async fn is_frequent<S: Source>(
+    source: &S,
+    (term, part): (&Term, &Match),
+    range: Range,
+) -> Result<bool, StoreError> {
+    let mut sql = Sql::new(format!("{COUNT}(SELECT * FROM "));
+    sql.push(source.table()).push(" AS t WHERE 1 = 1");
+    range.push(&mut sql);
+    sql.push(" ORDER BY ");
+    range.push_order(&mut sql);
+    sql.push(" LIMIT ").bind(super::Arg::Number(SAMPLE));
+    sql.push(") AS t WHERE ");
+    S::condition(&mut sql, term, part);
+    let groups = source.groups(sql).await?;
+    Ok(groups.iter().any(|group| group.amount > 1))
 }
 
 /// Returns what is wanted of JSON, each part of an object by itself.
@@ -342,6 +368,9 @@ const FEW: i64 = 1_000;
 
 /// How many values may each be looked for by themselves.
 const MOST_STREAMS: usize = 8;
+
+/// How many of the next rows tell whether a value is frequent.
+const SAMPLE: i64 = 500;
 
 /// How many parts of an object are asked about.
 const MOST_PARTS: usize = 8;
