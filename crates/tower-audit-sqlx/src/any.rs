@@ -7,7 +7,7 @@ use tower_audit_core::{
     store::{Buckets, Count, Histogram, StoreStatus, Tail, TailPosition, Top},
 };
 
-use crate::migrate::{Migrate, MigrateError, MigrationStatus};
+use crate::migrate::{Drift, Migrate, MigrateError, MigrationStatus};
 
 /// A store of either database, for whoever learns at run time which one it is. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,6 +46,18 @@ impl From<crate::PgStore> for AnyStore {
 impl From<crate::SqliteStore> for AnyStore {
     fn from(store: crate::SqliteStore) -> Self {
         Self::Sqlite(store)
+    }
+}
+
+impl AnyStore {
+    /// Writes events that come from elsewhere, with the time at which they were recorded there; returns how many of them were
+    /// not there before. What is there stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`StoreError`] as [`EventWriter::append`] does.
+    pub async fn restore(&self, batch: &[AuditEvent]) -> Result<u64, StoreError> {
+        with_store!(self, store => store.restore(batch).await)
     }
 }
 
@@ -100,5 +112,13 @@ impl Migrate for AnyStore {
 
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrateError> {
         with_store!(self, store => store.migration_status().await)
+    }
+
+    async fn migration_sql(&self) -> Result<String, MigrateError> {
+        with_store!(self, store => store.migration_sql().await)
+    }
+
+    async fn drift(&self) -> Result<Vec<Drift>, MigrateError> {
+        with_store!(self, store => store.drift().await)
     }
 }

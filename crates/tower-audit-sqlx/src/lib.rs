@@ -3,7 +3,8 @@
 //!
 //! - [`PgStore`] (feature `postgres`) and [`SqliteStore`] (feature `sqlite`) write and read.
 //! - [`retention`] deletes what is old; `partitions`, in Postgres, make that quick.
-//! - [`migrate`] makes the table; [`migration_status`] says which migrations are there.
+//! - [`migrate`] makes the table; [`migration_status`] says which migrations are there, and [`drift`](drift()) what somebody changed.
+//! - [`doctor`] looks for what is wrong, and says what to do.
 //!
 //! Both answer every question of an [`EventReader`](tower_audit_core::EventReader). `explain_page` of either shows what a page
 //! asks of the database, and the plans.
@@ -56,6 +57,8 @@
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod any;
 mod columns;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod doctor;
 mod error;
 mod migrate;
 mod pool;
@@ -71,7 +74,9 @@ mod table;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use any::AnyStore;
-pub use migrate::{Migrate, MigrateError, MigrationStatus, migrate, migration_status};
+pub use migrate::{
+    Drift, Migrate, MigrateError, MigrationStatus, drift, migrate, migration_sql, migration_status,
+};
 #[cfg(feature = "postgres")]
 pub use postgres::{PgStore, PgStoreBuilder, Roles, partitions};
 pub use record_in::RecordIn;

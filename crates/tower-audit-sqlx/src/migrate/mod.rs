@@ -1,9 +1,17 @@
 //! Makes the table, and keeps books about it.
 
 #[cfg(feature = "postgres")]
+mod catalog;
+mod drift;
+#[cfg(feature = "postgres")]
 mod postgres;
+mod script;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+
+pub use self::drift::Drift;
+#[cfg(feature = "postgres")]
+use self::postgres::SOURCES as SOURCES_OF_POSTGRES;
 
 #[cfg(feature = "postgres")]
 pub(crate) use self::postgres::LOCK;
@@ -46,6 +54,30 @@ pub async fn migration_status(
     database.migration_status().await
 }
 
+/// Returns the statements of the migrations that were not run, for somebody else to run; empty if there are none.
+///
+/// They are one transaction, and note in the books what they ran: [`migrate`] then has nothing to do. They make a table without
+/// partitions, whatever the layout of the store.
+///
+/// # Errors
+///
+/// Returns [`MigrateError::Database`] if the database cannot be asked.
+pub async fn migration_sql(database: &impl Migrate) -> Result<String, MigrateError> {
+    database.migration_sql().await
+}
+
+/// Returns what the database has another way than the migrations make it: columns, constraints, indexes, triggers and
+/// their functions. Empty if everything is as it should be.
+///
+/// Whoever may connect can ask. What somebody [added](Drift::is_addition) is among it.
+///
+/// # Errors
+///
+/// Returns [`MigrateError::Database`] if the database cannot be asked, and [`MigrateError::NoTable`] if there is no table.
+pub async fn drift(database: &impl Migrate) -> Result<Vec<Drift>, MigrateError> {
+    database.drift().await
+}
+
 /// Whatever [`migrate`] can be called with: a pool or a store.
 pub trait Migrate: Sync {
     /// See [`migrate`].
@@ -63,6 +95,20 @@ pub trait Migrate: Sync {
     fn migration_status(
         &self,
     ) -> impl Future<Output = Result<Vec<MigrationStatus>, MigrateError>> + Send;
+
+    /// See [`migration_sql`].
+    ///
+    /// # Errors
+    ///
+    /// See [`migration_sql`].
+    fn migration_sql(&self) -> impl Future<Output = Result<String, MigrateError>> + Send;
+
+    /// See [`drift`].
+    ///
+    /// # Errors
+    ///
+    /// See [`drift`].
+    fn drift(&self) -> impl Future<Output = Result<Vec<Drift>, MigrateError>> + Send;
 }
 
 /// One migration, and whether it was run.
@@ -99,6 +145,11 @@ pub enum MigrateError {
         /// The number of the migration.
         version: i64,
     },
+    /// There is no table.
+    #[error(
+        "there is no audit table: run the migrations (`tower_audit::migrate` or `tower-audit migrate`)"
+    )]
+    NoTable,
 }
 
 impl From<sqlx::migrate::MigrateError> for MigrateError {

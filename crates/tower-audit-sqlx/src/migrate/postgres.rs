@@ -3,14 +3,18 @@
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use super::{
-    Migrate, MigrateError, MigrationStatus, Source, books, database, fill, migrator, statuses,
+    Drift, Migrate, MigrateError, MigrationStatus, Source, books, catalog, database,
+    drift::{Objects, compare},
+    fill, migrator,
+    script::{Dialect, missing, script},
+    statuses,
 };
 use crate::{
     postgres::{PgStore, partitions::after_migrations},
     table::Indexes,
 };
 
-const SOURCES: &[Source] = &[
+pub(super) const SOURCES: &[Source] = &[
     Source {
         version: 1,
         description: "audit logs",
@@ -42,6 +46,14 @@ impl Migrate for PgPool {
 
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrateError> {
         PgStore::new(self.clone()).migration_status().await
+    }
+
+    async fn migration_sql(&self) -> Result<String, MigrateError> {
+        PgStore::new(self.clone()).migration_sql().await
+    }
+
+    async fn drift(&self) -> Result<Vec<Drift>, MigrateError> {
+        PgStore::new(self.clone()).drift().await
     }
 }
 
@@ -83,7 +95,56 @@ impl Migrate for PgStore {
             .map_err(database)?;
         Ok(statuses(SOURCES, &applied))
     }
+
+    async fn migration_sql(&self) -> Result<String, MigrateError> {
+        let (schema, table) = self.name();
+        let about = format!(r#""{}"."{}""#, schema.as_str(), table.as_str());
+        let books = format!(r#""{}"."{}""#, schema.as_str(), books(table));
+        let there = self.migration_status().await?;
+        let there = there.iter().filter(|there| there.applied_at.is_some());
+        let there: Vec<i64> = there.map(|there| there.version).collect();
+        let migrator = migrator(SOURCES, schema.as_str(), table, books.clone());
+        let missing = missing(&migrator, &there);
+        let indexes = match self.indexes() {
+            Indexes::Full => fill(FULL_INDEXES, schema.as_str(), table),
+            Indexes::Lean => String::new(),
+        };
+        if missing.is_empty() && indexes.is_empty() {
+            return Ok(String::new());
+        }
+        let before = format!(
+            "SELECT pg_advisory_xact_lock({LOCK});\nCREATE SCHEMA IF NOT EXISTS \"{}\";\n",
+            schema.as_str()
+        );
+        Ok(script(
+            &DIALECT,
+            (&about, &books),
+            &before,
+            &missing,
+            &indexes,
+        ))
+    }
+
+    async fn drift(&self) -> Result<Vec<Drift>, MigrateError> {
+        let (schema, table) = self.name();
+        let mut connection = self.pool().acquire().await.map_err(database)?;
+        let found = catalog::found(&mut connection, self).await;
+        let (found, is_partitioned) = found.map_err(database)?.ok_or(MigrateError::NoTable)?;
+        let mut expected = catalog::expected(schema, table, is_partitioned);
+        if self.indexes() == Indexes::Full {
+            expected.objects.append(&mut expected.full);
+        }
+        let full: &Objects = &expected.full;
+        Ok(compare(&expected.objects, full, &found))
+    }
 }
+
+const DIALECT: Dialect = Dialect {
+    begin: "BEGIN",
+    time: "TIMESTAMPTZ NOT NULL DEFAULT now()",
+    bytes: "BYTEA",
+    quotes: ("'\\x", "'"),
+};
 
 /// Runs what is missing, in the transaction of this connection.
 async fn run(store: &PgStore, connection: &mut PgConnection) -> Result<(), MigrateError> {

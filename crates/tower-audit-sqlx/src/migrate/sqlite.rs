@@ -1,9 +1,13 @@
 //! Migrations in SQLite.
 
-use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool, sqlite::SqlitePoolOptions};
 
 use super::{
-    Migrate, MigrateError, MigrationStatus, Source, books, database, fill, migrator, statuses,
+    Drift, Migrate, MigrateError, MigrationStatus, Source, books, database,
+    drift::{Objects, compare},
+    fill, migrator,
+    script::{Dialect, missing, script},
+    statuses,
 };
 use crate::{sqlite::SqliteStore, table::Indexes};
 
@@ -39,6 +43,14 @@ impl Migrate for SqlitePool {
 
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrateError> {
         SqliteStore::new(self.clone()).migration_status().await
+    }
+
+    async fn migration_sql(&self) -> Result<String, MigrateError> {
+        SqliteStore::new(self.clone()).migration_sql().await
+    }
+
+    async fn drift(&self) -> Result<Vec<Drift>, MigrateError> {
+        SqliteStore::new(self.clone()).drift().await
     }
 }
 
@@ -80,7 +92,79 @@ impl Migrate for SqliteStore {
             .map_err(database)?;
         Ok(statuses(SOURCES, &applied))
     }
+
+    async fn migration_sql(&self) -> Result<String, MigrateError> {
+        let table = self.name();
+        let books = format!(r#""{}""#, books(table));
+        let there = self.migration_status().await?;
+        let there = there.iter().filter(|there| there.applied_at.is_some());
+        let there: Vec<i64> = there.map(|there| there.version).collect();
+        let migrator = migrator(SOURCES, "", table, books.clone());
+        let missing = missing(&migrator, &there);
+        let indexes = match self.indexes() {
+            Indexes::Full => fill(FULL_INDEXES, "", table),
+            Indexes::Lean => String::new(),
+        };
+        if missing.is_empty() && indexes.is_empty() {
+            return Ok(String::new());
+        }
+        let about = format!(r#""{}""#, table.as_str());
+        Ok(script(&DIALECT, (&about, &books), "", &missing, &indexes))
+    }
+
+    async fn drift(&self) -> Result<Vec<Drift>, MigrateError> {
+        let found = objects(self).await?;
+        if found.is_empty() {
+            return Err(MigrateError::NoTable);
+        }
+        let lean = expected(self, Indexes::Lean).await?;
+        let mut full = expected(self, Indexes::Full).await?;
+        full.retain(|object, _| !lean.contains_key(object));
+        let nothing = Objects::new();
+        Ok(match self.indexes() {
+            Indexes::Lean => compare(&lean, &full, &found),
+            Indexes::Full => {
+                full.extend(lean);
+                compare(&full, &nothing, &found)
+            }
+        })
+    }
 }
+
+/// Returns what the migrations make: they are run in a database in memory.
+async fn expected(store: &SqliteStore, indexes: Indexes) -> Result<Objects, MigrateError> {
+    let memory = SqlitePoolOptions::new().max_connections(1);
+    let memory = memory.connect("sqlite::memory:").await.map_err(database)?;
+    let like = SqliteStore::builder(memory.clone())
+        .table(store.name().as_str())
+        .indexes(indexes)
+        .build()
+        .map_err(|error| database(sqlx::Error::Configuration(error.into())))?;
+    like.migrate().await?;
+    let objects = objects(&like).await;
+    memory.close().await;
+    objects
+}
+
+/// Returns what there is of the table and of those beside it.
+async fn objects(store: &SqliteStore) -> Result<Objects, MigrateError> {
+    let rows: Vec<(String, String)> = sqlx::query_as(OBJECTS)
+        .bind(store.name().as_str())
+        .fetch_all(store.pool())
+        .await
+        .map_err(database)?;
+    Ok(rows.into_iter().collect())
+}
+
+const OBJECTS: &str = "SELECT type || ' ' || name, sql FROM sqlite_schema \
+     WHERE sql IS NOT NULL AND tbl_name COLLATE NOCASE IN (?1, ?1 || '_retention', ?1 || '_holds')";
+
+const DIALECT: Dialect = Dialect {
+    begin: "BEGIN IMMEDIATE",
+    time: "TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP",
+    bytes: "BLOB",
+    quotes: ("x'", "'"),
+};
 
 /// Runs what is missing, in the transaction of this connection.
 async fn run(store: &SqliteStore, connection: &mut SqliteConnection) -> Result<(), MigrateError> {

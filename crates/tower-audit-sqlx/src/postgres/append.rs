@@ -27,15 +27,9 @@ impl EventWriter for PgStore {
             self.may_complete().await?;
         }
         loop {
-            let Err(error) = self.write(batch).await else {
-                return Ok(());
-            };
-            let Some(missing) = missing_room(&error, self) else {
-                return Err(store_error(error));
-            };
-            // Each time there is more room, until there is enough.
-            if !matches!(make_for(self, batch).await, Ok(true)) {
-                return Err(without_room(batch, missing, error));
+            match self.write(batch).await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.make_room_for(batch, error).await?,
             }
         }
     }
@@ -67,6 +61,43 @@ impl EventWriter for PgStore {
 }
 
 impl PgStore {
+    /// Writes events that come from elsewhere, as an export or another table, with the time at which they were recorded there;
+    /// returns how many of them were not there before. What is there stays as it is. Waits for the database.
+    ///
+    /// It takes a user who may insert into every column: the [writer's role](super::Roles) may not say when an event
+    /// was recorded. All of a batch is written, or none of it; dropping the future leaves one of both.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`StoreError`] as [`EventWriter::append`] does.
+    pub async fn restore(&self, batch: &[AuditEvent]) -> Result<u64, StoreError> {
+        loop {
+            let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.restore)));
+            let recorded: Vec<_> = batch.iter().map(AuditEvent::recorded_at).collect();
+            let restore = Columns::of(batch.iter()).bind(query).bind(recorded);
+            match restore.execute(&self.pool).await {
+                Ok(done) => return Ok(done.rows_affected()),
+                Err(error) => self.make_room_for(batch, error).await?,
+            }
+        }
+    }
+
+    /// Makes more room for a batch, if that is why it failed: each time there is more, until there is enough.
+    async fn make_room_for(
+        &self,
+        batch: &[AuditEvent],
+        error: sqlx::Error,
+    ) -> Result<(), StoreError> {
+        let Some(missing) = missing_room(&error, self) else {
+            return Err(store_error(error));
+        };
+        if matches!(make_for(self, batch).await, Ok(true)) {
+            Ok(())
+        } else {
+            Err(without_room(batch, missing, error))
+        }
+    }
+
     /// Refuses a pending event that could never be completed: it must not hold up the others.
     async fn may_complete(&self) -> Result<(), StoreError> {
         if self.sql.has_completed.load(Ordering::Relaxed) {

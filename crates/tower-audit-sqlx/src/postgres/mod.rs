@@ -4,6 +4,7 @@ mod append;
 mod error;
 mod json;
 pub mod partitions;
+mod privileges;
 mod read;
 mod reading;
 mod retention;

@@ -60,7 +60,12 @@ impl Roles {
 
     /// Returns the name of a role, quoted.
     fn role(&self, role: &str) -> String {
-        format!(r#""{}_{role}""#, self.prefix.as_str())
+        format!(r#""{}""#, self.name(role))
+    }
+
+    /// Returns the name of a role, as the catalog has it.
+    pub(super) fn name(&self, role: &str) -> String {
+        format!("{}_{role}", self.prefix.as_str())
     }
 
     fn all(&self) -> Vec<String> {
@@ -252,8 +257,8 @@ const TENANT: &str =
     "tenant_id = nullif(pg_catalog.current_setting('tower_audit.tenant', true), '')";
 
 /// What the lease is: all but the floor.
-const LEASED: &str =
+pub(super) const LEASED: &str =
     "token, holder, leased_until, scheduled_for, resume_at, dropping, drops_from, drops_until";
 
 /// What completing a pending row compares.
-const COMPARED: &str = "id, created_at, outcome, reason, actor_type, actor_id, actor_name, auth_method, credential_id, on_behalf_of";
+pub(super) const COMPARED: &str = "id, created_at, outcome, reason, actor_type, actor_id, actor_name, auth_method, credential_id, on_behalf_of";

@@ -21,8 +21,8 @@ use crate::{
 /// also SELECT, and for `Strict` UPDATE. The pool is best one of its own, of three connections: one that
 /// handlers take all of, and that they hold while they wait for their event, makes both wait.
 ///
-/// Needs PostgreSQL 13 or later. A pool behind a pooler in transaction mode (PgBouncer) needs
-/// `statement_cache_capacity(0)`, like every other use of sqlx there.
+/// Needs PostgreSQL 13 or later. sqlx prepares statements under names: a pooler in transaction mode has to know of that, as PgBouncer
+/// does from 1.21 on with `max_prepared_statements` above zero. Partitions and retention need a direct connection.
 #[derive(Clone)]
 pub struct PgStore {
     pub(super) pool: PgPool,
@@ -39,6 +39,7 @@ pub(super) struct Statements {
     pub(super) layout: Layout,
     pub(super) insert: Arc<str>,
     pub(super) insert_new: Arc<str>,
+    pub(super) restore: Arc<str>,
     pub(super) complete: Arc<str>,
     pub(super) reap: Arc<str>,
     /// The name of the table, quoted.
@@ -124,11 +125,17 @@ impl Statements {
         query_timeout: Duration,
     ) -> Self {
         let name = format!(r#""{}"."{}""#, schema.as_str(), table.as_str());
+        let rows = rows();
         Self {
-            insert: format!("INSERT INTO {name} ({WRITTEN}) {ROWS} ON CONFLICT DO NOTHING").into(),
-            insert_new: format!("INSERT INTO {name} ({WRITTEN}) {ROWS}").into(),
+            insert: format!("INSERT INTO {name} ({WRITTEN}) {rows} ON CONFLICT DO NOTHING").into(),
+            insert_new: format!("INSERT INTO {name} ({WRITTEN}) {rows}").into(),
+            restore: format!(
+                "INSERT INTO {name} ({WRITTEN}, recorded_at) {} ON CONFLICT DO NOTHING",
+                recorded_rows()
+            )
+            .into(),
             complete: format!(
-                "UPDATE {name} AS was {COMPLETE} FROM ({ROWS}) AS new {WHERE_PENDING}"
+                "UPDATE {name} AS was {COMPLETE} FROM ({rows}) AS new {WHERE_PENDING}"
             )
             .into(),
             reap: REAP.replace("{name}", &name).into(),
@@ -232,17 +239,32 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const DEFAULT_SCHEMA: &str = "control_plane";
 
-/// One statement text for any number of rows. The arrays all have the same length: a shorter one
+/// Returns one statement text for any number of rows. The arrays all have the same length: a shorter one
 /// would be padded with NULL, silently.
-const ROWS: &str = "SELECT id, actor_id, actor_type, action, target_type, target_id, metadata::jsonb, \
-     ip_address, user_agent, created_at, outcome, reason, status, method, route, path, duration_us, request_id, \
-     trace_id, tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service, captured::jsonb \
-     FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::inet[], \
+fn rows() -> String {
+    let selected = selected();
+    format!("SELECT {selected} FROM UNNEST({ARRAYS}) AS rows ({WRITTEN})")
+}
+
+/// Returns the same for rows that say when they were recorded.
+fn recorded_rows() -> String {
+    let selected = selected();
+    format!(
+        "SELECT {selected}, coalesce(recorded_at, now()) FROM UNNEST({ARRAYS}, $28::timestamptz[]) AS rows ({WRITTEN}, recorded_at)"
+    )
+}
+
+/// Returns the columns, of which two come as text.
+fn selected() -> String {
+    let selected = WRITTEN.replace("metadata", "metadata::jsonb");
+    selected.replace("captured", "captured::jsonb")
+}
+
+/// The columns, in the order of [`WRITTEN`].
+const ARRAYS: &str = "$1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::inet[], \
      $9::text[], $10::timestamptz[], $11::text[], $12::text[], $13::int2[], $14::text[], $15::text[], $16::text[], \
      $17::int8[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], \
-     $25::inet[], $26::text[], $27::text[]) AS rows (id, actor_id, actor_type, action, target_type, target_id, metadata, \
-     ip_address, user_agent, created_at, outcome, reason, status, method, route, path, duration_us, request_id, \
-     trace_id, tenant_id, actor_name, auth_method, credential_id, on_behalf_of, peer_address, service, captured)";
+     $25::inet[], $26::text[], $27::text[]";
 
 /// What the end of a request may change of its pending row. The rest was known when it arrived, and so
 /// was an actor who was not anonymous.

@@ -270,11 +270,7 @@ async fn is_few<S: Source>(
 /// Of an object, one part has to be rare by itself: of two parts that are frequent, the index reads all rows of both to find
 /// the few that have them together, and a guess, which leaves rows out, finds none of these. A guess, too, reads all that the index
 /// has of a part, so what is frequent is not asked about: the next rows say so.
-async fn gathers_few<S: Source>(
-    source: &S,
-    term: &Term,
-    range: Range,
-) -> Result<bool, StoreError> {
+async fn gathers_few<S: Source>(source: &S, term: &Term, range: Range) -> Result<bool, StoreError> {
     for wanted in term.any_of() {
         let mut is_rare = false;
         for part in parts(wanted).iter().take(MOST_PARTS) {
@@ -328,7 +324,11 @@ fn parts(wanted: &Match) -> Vec<Match> {
                 object.iter().flat_map(of).collect()
             }
             Value::Array(list) if !list.is_empty() => {
-                let of = |value| leaves(value).into_iter().map(|leaf| Value::Array(vec![leaf]));
+                let of = |value| {
+                    leaves(value)
+                        .into_iter()
+                        .map(|leaf| Value::Array(vec![leaf]))
+                };
                 list.iter().flat_map(of).collect()
             }
             leaf => vec![leaf.clone()],

@@ -79,6 +79,41 @@ impl SqliteStore {
 }
 
 impl SqliteStore {
+    /// Writes events that come from elsewhere, as an export or another table, with the time at which they were recorded there;
+    /// returns how many of them were not there before. What is there stays as it is. Waits for the write lock.
+    ///
+    /// All of a batch is written, or none of it; dropping the future leaves one of both.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`StoreError`] as [`EventWriter::append`] does.
+    pub async fn restore(&self, batch: &[AuditEvent]) -> Result<u64, StoreError> {
+        match self.try_restore(batch).await {
+            Ok(new) => Ok(new),
+            Err(error) => Err(self.store_error(error).await),
+        }
+    }
+
+    async fn try_restore(&self, batch: &[AuditEvent]) -> sqlx::Result<u64> {
+        let _turn = self.sql.turn.lock().await;
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let order = self.next_order(&mut tx).await?;
+        let mut new = 0;
+        for event in batch {
+            let mut arguments = SqliteArguments::default();
+            let recorded = event.recorded_at().map(|at| at.timestamp_micros());
+            bind(&mut arguments, event)
+                .and_then(|()| arguments.add(recorded))
+                .and_then(|()| arguments.add(order))
+                .map_err(sqlx::Error::Encode)?;
+            let sql = AssertSqlSafe(self.sql.restore.as_str());
+            let done = sqlx::query_with(sql, arguments).execute(&mut *tx).await?;
+            new += done.rows_affected();
+        }
+        tx.commit().await?;
+        Ok(new)
+    }
+
     /// Returns the number of the next write. Who asks holds the write lock.
     async fn next_order(&self, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
         let next = sqlx::query_scalar(AssertSqlSafe(self.sql.next_order.as_str()));

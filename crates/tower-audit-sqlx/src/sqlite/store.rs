@@ -38,6 +38,7 @@ pub(super) struct Statements {
     pub(super) indexes: Indexes,
     pub(super) inserts: OverRows,
     pub(super) completions: OverRows,
+    pub(super) restore: String,
     pub(super) reap: String,
     /// Whose turn it is to write.
     pub(super) turn: Arc<Mutex<()>>,
@@ -124,6 +125,10 @@ impl Statements {
                 &next_order,
             ),
             turn: Arc::default(),
+            restore: format!(
+                r#"INSERT INTO "{name}" ({WRITTEN}, recorded_at, write_order) VALUES ({}coalesce(?, {NOW}), ?) ON CONFLICT DO NOTHING"#,
+                "?, ".repeat(WRITTEN.split(", ").count())
+            ),
             reap: REAP.replace("{name}", name),
             next_order,
             selected: format!("{WRITTEN}, recorded_at"),
@@ -185,6 +190,9 @@ const COMPLETE: &str = "SET action = new.column4, target_type = new.column5, tar
      auth_method = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column22, was.auth_method), \
      credential_id = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column23, was.credential_id), \
      on_behalf_of = iif(was.actor_type = 'anonymous' OR (was.actor_type, was.actor_id) = (new.column3, new.column2), new.column24, was.on_behalf_of)";
+
+/// The moment of a statement, in microseconds, as the table has it by default.
+const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)";
 
 const REAP: &str = r#"UPDATE "{name}" SET outcome = 'unknown', reason = 'never_completed',
         write_order = (SELECT coalesce(max(write_order), 0) + 1 FROM "{name}" WHERE write_order IS NOT NULL)

@@ -155,4 +155,43 @@ impl PgStore {
         let table = table.ok_or(PartitionError::NoTable)?;
         Ok(catalog::partitions(&mut connection, &table).await?)
     }
+
+    /// Returns which times have a partition and which do not; `None` for a table without partitions.
+    pub(crate) async fn room(&self, now: DateTime<Utc>) -> Result<Option<Room>, PartitionError> {
+        let mut connection = self.pool().acquire().await?;
+        let table = catalog::table(&mut connection, self).await?;
+        let table = table.ok_or(PartitionError::NoTable)?;
+        if !table.is_partitioned {
+            return Ok(None);
+        }
+        let there = catalog::partitions(&mut connection, &table).await?;
+        let there: Vec<_> = there.iter().map(|part| (part.from, part.until)).collect();
+        let period = Period::of(&there).unwrap_or(Period::Monthly);
+        let first = there.iter().filter_map(|(_, until)| *until).min();
+        Ok(Some(Room {
+            partitions: there.len(),
+            until: there.iter().filter_map(|(_, until)| *until).max(),
+            missing: period.missing_ahead(&there, now),
+            holes: first.map_or_else(Vec::new, |first| {
+                period.missing(&there, first, period.begin(now))
+            }),
+        }))
+    }
+
+    /// Returns the name that a partition has of which the time begins then, without its schema.
+    pub(crate) fn partition_name(&self, from: DateTime<Utc>) -> String {
+        let (_, table) = self.name();
+        names::partition(table.as_str(), from)
+    }
+}
+
+/// Which times have a partition and which do not.
+pub(crate) struct Room {
+    pub(crate) partitions: usize,
+    /// When the last one ends.
+    pub(crate) until: Option<DateTime<Utc>>,
+    /// What is missing from now on.
+    pub(crate) missing: Vec<(DateTime<Utc>, DateTime<Utc>)>,
+    /// What is missing between those that are there.
+    pub(crate) holes: Vec<(DateTime<Utc>, DateTime<Utc>)>,
 }

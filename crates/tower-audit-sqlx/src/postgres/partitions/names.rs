@@ -55,7 +55,7 @@ impl Names {
 
     /// The partition of which the time begins then, with its schema, quoted.
     pub(super) fn partition(&self, from: DateTime<Utc>) -> String {
-        self.in_schema(&format!("{}_{}", self.base, from.format("%Y%m%d")))
+        self.in_schema(&partition(&self.base, from))
     }
 
     /// A partition that is there: somebody else may have named it.
@@ -66,6 +66,11 @@ impl Names {
     pub(super) fn in_schema(&self, name: &str) -> String {
         format!(r#""{}"."{name}""#, self.schema)
     }
+}
+
+/// The name of the partition of which the time begins then.
+pub(super) fn partition(table: &str, from: DateTime<Utc>) -> String {
+    format!("{table}_{}", from.format("%Y%m%d"))
 }
 
 /// The name of the check that holds while the table is converted.

@@ -1,0 +1,132 @@
+//! What the catalog of Postgres says of a table, and what it says of one that the migrations made.
+
+use sqlx::{PgConnection, Row as _};
+
+use super::{SOURCES_OF_POSTGRES, drift::Objects, fill};
+use crate::{postgres::PgStore, table::Identifier};
+
+/// What the migrations make, as `CATALOG` would return it.
+pub(super) struct Expected {
+    pub(super) objects: Objects,
+    /// What [`Indexes::Full`](crate::Indexes::Full) has.
+    pub(super) full: Objects,
+}
+
+/// Returns what the migrations make.
+pub(super) fn expected(schema: &Identifier, table: &Identifier, is_partitioned: bool) -> Expected {
+    let mut expected = Expected {
+        objects: Objects::new(),
+        full: Objects::new(),
+    };
+    for line in EXPECTED.lines().filter(|line| !line.starts_with('#')) {
+        let line = fill(line, schema.as_str(), table);
+        let mut cells = line.splitn(3, '\t').map(str::to_owned);
+        let (Some(when), Some(object), Some(definition)) =
+            (cells.next(), cells.next(), cells.next())
+        else {
+            continue;
+        };
+        match when.as_str() {
+            "full" => expected.full.insert(object, definition),
+            "plain" if is_partitioned => None,
+            "partitioned" if !is_partitioned => None,
+            _ => expected.objects.insert(object, definition),
+        };
+    }
+    expected
+}
+
+const EXPECTED: &str = include_str!("../../migrations/postgres/catalog.tsv");
+
+/// Returns what there is, and whether the table has partitions.
+pub(super) async fn found(
+    connection: &mut PgConnection,
+    store: &PgStore,
+) -> sqlx::Result<Option<(Objects, bool)>> {
+    let (schema, table) = store.name();
+    let kind: Option<String> = sqlx::query_scalar(KIND)
+        .bind(schema.as_str())
+        .bind(table.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(kind) = kind else {
+        return Ok(None);
+    };
+    let rows = sqlx::query(CATALOG)
+        .bind(schema.as_str())
+        .bind(table.as_str())
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut objects = Objects::new();
+    for row in rows {
+        objects.insert(row.try_get("object")?, row.try_get("definition")?);
+    }
+    for function in FUNCTIONS {
+        let name = format!("{}_{function}", table.as_str());
+        let body: Option<String> = sqlx::query_scalar(BODY)
+            .bind(schema.as_str())
+            .bind(&name)
+            .fetch_optional(&mut *connection)
+            .await?;
+        if let Some(body) = body {
+            let is_ours = expected_body(schema, table, function).is_some_and(|ours| ours == body);
+            let text = if is_ours { OUR_BODY } else { "another body" };
+            objects.insert(format!("body of function {name}"), text.to_owned());
+        }
+    }
+    Ok(Some((objects, kind == "p")))
+}
+
+/// Returns the body that the last migration that made this function gave it.
+fn expected_body(schema: &Identifier, table: &Identifier, function: &str) -> Option<String> {
+    let head = format!("FUNCTION \"{{schema}}\".\"{{table}}_{function}\"() RETURNS trigger");
+    let with_it = SOURCES_OF_POSTGRES.iter().rev();
+    let sql = with_it
+        .map(|source| source.sql)
+        .find(|sql| sql.contains(&head))?;
+    let (_, rest) = sql.rsplit_once(&head)?;
+    let body = rest.split("$function$").nth(1)?;
+    Some(fill(body, schema.as_str(), table))
+}
+
+const FUNCTIONS: [&str; 2] = ["append_only", "holds_stay"];
+
+const OUR_BODY: &str = "that of the migrations";
+
+const KIND: &str = "SELECT c.relkind::text FROM pg_catalog.pg_class AS c \
+     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')";
+
+const BODY: &str = "SELECT p.prosrc FROM pg_catalog.pg_proc AS p \
+     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace WHERE n.nspname = $1 AND p.proname = $2";
+
+/// Names are validated and have no spaces; of definitions that name the table only what follows is taken.
+const CATALOG: &str = "WITH t AS ( \
+        SELECT c.oid, c.relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+        WHERE n.nspname = $1 AND c.relname IN ($2, $2 || '_retention', $2 || '_holds') AND c.relkind IN ('r', 'p')) \
+    SELECT format('column %s.%s', t.relname, a.attname) AS object, \
+        pg_catalog.format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END \
+            || coalesce(' DEFAULT ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') AS definition \
+    FROM t JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped \
+    LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = t.oid AND d.adnum = a.attnum \
+    UNION ALL \
+    SELECT format('constraint %s', k.conname), regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), '\\s+', ' ', 'g') \
+    FROM t JOIN pg_catalog.pg_constraint AS k ON k.conrelid = t.oid AND k.contype IN ('c', 'p', 'u', 'f', 'x') \
+    UNION ALL \
+    SELECT format('index %s', c.relname), CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END \
+        || regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '^.*? USING ', '') \
+        || CASE WHEN i.indisvalid THEN '' ELSE ' (invalid)' END \
+    FROM t JOIN pg_catalog.pg_index AS i ON i.indrelid = t.oid AND NOT i.indisprimary \
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \
+    UNION ALL \
+    SELECT format('trigger %s', g.tgname), \
+        regexp_replace(pg_catalog.pg_get_triggerdef(g.oid), '^CREATE TRIGGER \\S+ (.*) ON \\S+ (FOR .*) EXECUTE FUNCTION .*$', '\\1 \\2 ') \
+        || p.proname || CASE g.tgenabled WHEN 'D' THEN ' (disabled)' WHEN 'R' THEN ' (only on replicas)' ELSE '' END \
+    FROM t JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = t.oid AND NOT g.tgisinternal \
+    JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid \
+    UNION ALL \
+    SELECT format('function %s', p.proname), \
+        l.lanname || CASE WHEN p.prosecdef THEN ' SECURITY DEFINER' ELSE '' END || coalesce(' SET ' || array_to_string(p.proconfig, '; '), '') \
+    FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace \
+    JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang \
+    WHERE n.nspname = $1 AND p.proname IN ($2 || '_append_only', $2 || '_holds_stay')";
