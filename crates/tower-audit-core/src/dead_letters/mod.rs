@@ -9,7 +9,8 @@
 //! # Guarantees
 //!
 //! - A letter that is counted as dead-lettered is on the disk.
-//! - Several processes may append to one file, which only its owner may read.
+//! - Several processes may append to one file, which only its owner may read. Letters that are done with can be
+//!   [removed](fn@remove) meanwhile.
 //! - The file takes no more than [`max_bytes`](DeadLetters::max_bytes); what comes then is counted as
 //!   dropped.
 //!
@@ -43,7 +44,9 @@
 //! ```
 
 mod read;
+mod remove;
 mod write;
 
 pub use read::{BadLetter, DeadLetter, Letters, read};
+pub use remove::remove;
 pub use write::DeadLetters;

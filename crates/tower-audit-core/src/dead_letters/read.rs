@@ -96,7 +96,7 @@ impl Iterator for Letters {
 }
 
 /// No event is nearly as long.
-const MAX_LINE: u64 = 4 << 20;
+pub(super) const MAX_LINE: u64 = 4 << 20;
 
 #[cfg(test)]
 mod tests {

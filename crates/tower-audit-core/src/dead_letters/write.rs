@@ -64,9 +64,7 @@ impl DeadLetters {
         let mut line = format!(r#"{{"at":"{at}","reason":{reason},"event":"#).into_bytes();
         line.extend_from_slice(json);
         line.extend_from_slice(b"}\n");
-        let mut file = self.file()?;
-        // Let go with the file.
-        file.lock()?;
+        let mut file = self.locked()?;
         let length = file.seek(SeekFrom::End(0))?;
         if length.saturating_add(line.len() as u64) > self.max_bytes {
             return Err(io::ErrorKind::QuotaExceeded.into());
@@ -79,6 +77,19 @@ impl DeadLetters {
         file.sync_data()
     }
 
+    /// Opens the file and locks it, until it is dropped.
+    pub(super) fn locked(&self) -> io::Result<File> {
+        loop {
+            let file = self.file()?;
+            file.lock()?;
+            // Whoever held the lock before may have put another file in its place: what is written to this one is
+            // nowhere.
+            if is_at(&file, &self.path)? {
+                return Ok(file);
+            }
+        }
+    }
+
     fn file(&self) -> io::Result<File> {
         private::options()
             .read(true)
@@ -86,6 +97,24 @@ impl DeadLetters {
             .create(true)
             .open(&self.path)
     }
+}
+
+/// Returns whether this is still the file of that path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let there = match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        there => there?,
+    };
+    let ours = file.metadata()?;
+    Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+}
+
+/// Elsewhere nobody puts another file in its place: see [`remove`](fn@super::remove).
+#[cfg(not(unix))]
+fn is_at(_file: &File, _path: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 fn last_byte(file: &mut File) -> io::Result<u8> {

@@ -227,8 +227,7 @@ impl Files {
         let (mut is_empty, mut result) = (true, Ok(()));
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
-            let extension = path.extension().and_then(|extension| extension.to_str());
-            if !matches!(extension, Some(SEALED | OPEN)) {
+            if !is_segment(&path) {
                 continue;
             }
             match self.adopt_segment(&path, adopted) {
@@ -283,6 +282,11 @@ impl Files {
     /// Returns how many bytes the files take.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Returns the folder of this process.
+    pub(super) fn own(&self) -> &Path {
+        &self.own
     }
 }
 
@@ -354,6 +358,12 @@ impl Sealed {
     }
 }
 
+/// Returns whether the name is that of a segment, sealed or not.
+pub(super) fn is_segment(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some(SEALED | OPEN))
+}
+
 /// Whoever deleted the file did what we were about to do.
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
@@ -376,4 +386,4 @@ fn count(number: usize) -> u64 {
 
 const OPEN: &str = "open";
 const SEALED: &str = "seg";
-const QUARANTINE: &str = "quarantine";
+pub(super) const QUARANTINE: &str = "quarantine";

@@ -42,6 +42,12 @@ impl Spool {
     pub fn folder(&self) -> &Path {
         &self.root
     }
+
+    /// Returns the folder of this process in it, which [`inspect`](fn@super::inspect) lists with the others.
+    #[must_use]
+    pub fn process_folder(&self) -> &Path {
+        self.files.own()
+    }
 }
 
 impl fmt::Debug for Spool {
@@ -127,10 +133,15 @@ pub(super) fn make_own(root: &Path) -> io::Result<(PathBuf, File)> {
     Ok((own, lock))
 }
 
+/// Returns whether the name is that of the folder of a process.
+pub(super) fn has_name_of_process(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| Uuid::parse_str(name).is_ok())
+}
+
 /// Locks the folder of a process that has ended; `None` if it lives, or if the folder is none.
 pub(super) fn lock_orphan(folder: &Path) -> io::Result<Option<File>> {
-    let name = folder.file_name().and_then(|name| name.to_str());
-    if name.is_none_or(|name| Uuid::parse_str(name).is_err()) {
+    if !has_name_of_process(folder) {
         return Ok(None);
     }
     // Not created: what has no lock file is being removed by somebody else.

@@ -40,7 +40,7 @@
 //! event as JSON. Numbers have four bytes, lowest first. [`read_segment`] reads one.
 //!
 //! There is no ledger of what was read: a segment is sealed by a rename, written to the store as a
-//! whole, and deleted.
+//! whole, and deleted. [`inspect`](fn@inspect) lists what lies there, without taking any of it.
 //!
 //! # Example
 //!
@@ -58,11 +58,13 @@
 
 mod files;
 mod folder;
+mod inspect;
 mod segment;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use files::{Adopted, Files, Sealed};
 pub use folder::{Spool, SpoolBuilder, SpoolError};
+pub use inspect::{Inspection, ProcessFolder, ProcessState, inspect, segments};
 pub(crate) use segment::push_record;
 pub use segment::{Segment, UnknownVersion, read_segment};

@@ -412,3 +412,71 @@ fn a_folder_that_somebody_deleted_is_made_again() {
     );
     assert_eq!(drain(&mut files), ["kept"]);
 }
+
+fn states(root: &Path) -> Vec<(ProcessState, usize)> {
+    let processes = inspect(root).unwrap().processes;
+    let state = |process: &ProcessFolder| (process.state, process.segments.len());
+    processes.iter().map(state).collect()
+}
+
+#[test]
+fn a_look_tells_the_living_from_the_ended_and_lists_what_waits() {
+    let root = TempDir::new().unwrap();
+    let left = crashed(root.path(), "open", &segment(&["a"]));
+    fs::write(left.join("0.seg"), segment(&["b"])).unwrap();
+    fs::write(left.join("README"), "mine").unwrap();
+    let living = Spool::open(root.path()).unwrap();
+    let unlocked = crashed(root.path(), "seg", &segment(&["c"]));
+    fs::remove_file(unlocked.join("lock")).unwrap();
+    let seen = inspect(root.path()).unwrap().processes;
+    let paths: Vec<&Path> = seen.iter().map(|process| &*process.path).collect();
+    assert_eq!(paths, [&*left, living.process_folder(), &*unlocked]);
+    assert_eq!(
+        states(root.path()),
+        [
+            (ProcessState::Ended, 2),
+            (ProcessState::Living, 0),
+            (ProcessState::NoLock, 1)
+        ]
+    );
+    assert_eq!(seen[0].segments, segments(&left).unwrap());
+}
+
+#[test]
+fn a_look_takes_nothing_and_keeps_nobody_from_taking_over() {
+    let root = TempDir::new().unwrap();
+    crashed(root.path(), "open", &segment(&["a"]));
+    assert_eq!(states(root.path()), [(ProcessState::Ended, 1)]);
+    assert_eq!(states(root.path()), [(ProcessState::Ended, 1)]);
+    let mut files = spool(root.path());
+    files.adopt().1.unwrap();
+    assert_eq!(states(root.path()), [(ProcessState::Living, 1)]);
+    assert_eq!(drain(&mut files), ["a"]);
+}
+
+#[test]
+fn a_look_lists_the_quarantine_and_the_dead_letters_and_no_foreign_files() {
+    let root = TempDir::new().unwrap();
+    assert_eq!(inspect(root.path()).unwrap(), Inspection::default());
+    fs::create_dir(root.path().join("quarantine")).unwrap();
+    fs::create_dir(root.path().join(".new-folder")).unwrap();
+    // As of a process that is about to be done with its folder.
+    fs::create_dir(root.path().join(Uuid::now_v7().to_string())).unwrap();
+    let damaged = root.path().join("quarantine/0.seg");
+    fs::write(&damaged, "").unwrap();
+    let letters = root.path().join("dead-letters.jsonl");
+    fs::write(&letters, "").unwrap();
+    let expected = Inspection {
+        processes: Vec::new(),
+        quarantine: vec![damaged],
+        dead_letters: Some(letters),
+    };
+    assert_eq!(inspect(root.path()).unwrap(), expected);
+}
+
+#[test]
+fn a_spool_that_is_not_there_cannot_be_looked_at() {
+    let root = TempDir::new().unwrap();
+    let error = inspect(root.path().join("nowhere")).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+}
