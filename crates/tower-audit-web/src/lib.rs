@@ -57,7 +57,7 @@
 pub mod access;
 mod api;
 mod event;
-mod export;
+pub mod export;
 mod guard;
 mod params;
 mod places;

@@ -1,4 +1,25 @@
-//! All events of a search, as fast as the client takes them.
+//! Events as files have them: JSON Lines, CSV, and the words of OCSF, ECS and CloudEvents.
+//!
+//! The route `/export` writes them as fast as its client takes them; [`Format`] and [`Compressor`] are for whoever writes files of
+//! their own.
+//!
+//! # Example
+//!
+//! ```
+//! use tower_audit_core::{Actor, AuditEvent, Target};
+//! use tower_audit_web::export::Format;
+//!
+//! let event = AuditEvent::builder(Actor::user("alice"), "project.delete", Target::new("project", 7));
+//! let mut file = Vec::new();
+//! Format::Csv.head(&mut file);
+//! Format::Csv.push(&event.build(), &mut file);
+//! assert!(String::from_utf8_lossy(&file).contains("project.delete"));
+//! ```
+//!
+//! # What it does not do
+//!
+//! It reads none of them. Text that a spreadsheet would take for a formula has an apostrophe before it in CSV, and whole numbers that a script would
+//! round are text in JSON: for copies that have to be exact, an event serializes itself.
 
 mod compress;
 mod csv;
@@ -15,11 +36,10 @@ use chrono::Utc;
 use futures_util::stream;
 use http::{Method, header};
 use serde::Serialize;
-use tower_audit_core::{Outcome, PageSize, Seek};
+use tower_audit_core::{AuditEvent, Outcome, PageSize, Seek};
 use utoipa::ToSchema;
 
-pub(crate) use self::compress::Compression;
-use self::compress::Compressor;
+pub use self::compress::{Compression, Compressor};
 use crate::{
     api::Problems,
     event::Event,
@@ -35,7 +55,8 @@ use crate::{
 /// What an exported event looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "lowercase")]
-pub(crate) enum Format {
+#[non_exhaustive]
+pub enum Format {
     /// An event a line, as the API shows it.
     Jsonl,
     /// A row an event; text that a spreadsheet would run begins with an apostrophe.
@@ -57,7 +78,9 @@ const FORMATS: [(&str, Format); 5] = [
 ];
 
 impl Format {
-    fn name(self) -> &'static str {
+    /// Returns the name, as the route takes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         FORMATS
             .iter()
             .find(|(_, format)| *format == self)
@@ -79,10 +102,15 @@ impl Format {
     }
 
     /// Appends what comes before the events.
-    fn head(self, to: &mut Vec<u8>) {
+    pub fn head(self, to: &mut Vec<u8>) {
         if self == Self::Csv {
             csv::head(to);
         }
+    }
+
+    /// Appends an event, with all that is known of it, and the end of its line.
+    pub fn push(self, event: &AuditEvent, to: &mut Vec<u8>) {
+        self.row(&Event::of(event, true), to);
     }
 
     fn row(self, event: &Event, to: &mut Vec<u8>) {
