@@ -60,6 +60,7 @@
 //! - [`delivery`]: the queue, its bounds, and what happens when the store is slow or gone; [`spool`] and
 //!   [`dead_letters`]: what is on disk meanwhile.
 //! - [`testing`]: what was recorded, and that no route is missing, in the tests of a service.
+//! - [`guides`]: delivery, privacy, compliance, deploying, moving from another table, upgrading.
 //! - [`architecture`]: one request walked through the rooms of the house.
 //!
 //! # Names by convention
@@ -104,6 +105,7 @@ pub mod client;
 pub mod context;
 mod draft;
 mod glob;
+pub mod guides;
 mod identify;
 pub mod layer;
 pub mod mode;
@@ -133,8 +135,8 @@ pub use tower_audit_core::{
 pub use tower_audit_macros::audited;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use tower_audit_sqlx::{
-    AnyStore, IdentifierError, Indexes, Migrate, MigrateError, MigrationStatus, RecordIn, migrate,
-    migration_status,
+    AnyStore, Drift, IdentifierError, Indexes, Migrate, MigrateError, MigrationStatus, RecordIn,
+    doctor, drift, migrate, migration_sql, migration_status,
 };
 /// How long events are kept: a [policy](retention::RetentionPolicy), and what deletes by it.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
