@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tower_audit_core::{EventId, Filter, search::Field};
 use tower_audit_sqlx::partitions::Period;
 
+use crate::commands::{Examine, Export, Import, Serve, Spool};
+
 /// Operate and read an audit trail in Postgres or SQLite.
 #[derive(Debug, Parser)]
 #[command(name = "tower-audit", version, arg_required_else_help = true)]
@@ -58,6 +60,10 @@ pub(crate) enum Command {
     Top(Top),
     /// Count events over time, by outcome
     Histogram(Histogram),
+    /// Write events into a file or an object store
+    Export(Export),
+    /// Write the events of a file into the trail; those that are there stay as they are
+    Import(Import),
     /// Delete what is old, as a policy says
     Prune(Prune),
     /// Keep events from being deleted
@@ -70,6 +76,25 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Option<Partitions>,
     },
+    /// Look for what is wrong, and say what to do; exits with 3 if something has to be done
+    Doctor(Examine),
+    /// Look at what a service keeps on its disk, and write it to the database
+    Spool {
+        #[command(subcommand)]
+        action: Spool,
+    },
+    /// Serve the viewer and its API
+    Serve(Serve),
+    /// Print the completions of a shell
+    Completions {
+        /// Which one
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, for `man -l -`
+    Man {
+        /// Of this command alone
+        command: Option<String>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +102,14 @@ pub(crate) struct Migrate {
     /// Only say which migrations there are; exits with 3 if one is missing
     #[arg(long, conflicts_with_all = ["roles", "layout", "full_indexes"])]
     pub(crate) status: bool,
+
+    /// Print the SQL of what is missing, for a DBA to run, and run nothing
+    #[arg(long, conflicts_with_all = ["status", "layout"])]
+    pub(crate) print: bool,
+
+    /// Only say what is other than the migrations make it; exits with 3 if something is
+    #[arg(long, conflicts_with_all = ["status", "print", "roles", "layout"])]
+    pub(crate) verify: bool,
 
     /// Lay a new table out in partitions of this length (Postgres)
     #[arg(long, value_name = "LENGTH")]

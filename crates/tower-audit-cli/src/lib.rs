@@ -43,6 +43,9 @@ mod args;
 mod commands;
 mod connect;
 mod output;
+mod parquet;
+mod place;
+mod progress;
 mod settings;
 
 use std::process::ExitCode;

@@ -24,6 +24,11 @@ impl Output {
         Ok(writeln!(self.out, "{}", clean(text.as_ref()))?)
     }
 
+    /// Writes text of ours as it is.
+    pub(crate) fn text(&mut self, text: &str) -> anyhow::Result<()> {
+        Ok(self.out.write_all(text.as_bytes())?)
+    }
+
     /// Writes an object for programs.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
         Ok(writeln!(self.out, "{}", serde_json::to_string(value)?)?)
@@ -41,6 +46,11 @@ impl Output {
             table.add_row(row.map(|cell| clean(&cell)));
         }
         Ok(writeln!(self.out, "{table}")?)
+    }
+
+    /// Says something beside what a program reads, on standard error.
+    pub(crate) fn aside(&mut self, text: impl AsRef<str>) -> anyhow::Result<()> {
+        Ok(writeln!(io::stderr(), "{}", clean(text.as_ref()))?)
     }
 
     /// Makes sure that what was written is seen.

@@ -1,5 +1,11 @@
 //! The command `tower-audit`, as an operator uses it.
 
+mod copies;
+mod doctor;
+mod migrations;
+mod serve_spool;
+mod session;
+
 use std::{path::Path, process::Stdio};
 
 use chrono::{TimeDelta, Utc};
@@ -22,6 +28,8 @@ use crate::support::{
 struct Operator {
     url: String,
     folder: TempDir,
+    /// What the names of the roles begin with, where there are some.
+    of_roles: Option<String>,
 }
 
 /// What a command said.
@@ -46,6 +54,7 @@ impl Operator {
         Self {
             url: url.to_owned(),
             folder: TempDir::new().unwrap(),
+            of_roles: None,
         }
     }
 

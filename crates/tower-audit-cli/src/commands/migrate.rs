@@ -1,7 +1,10 @@
 //! The table.
 
 use serde_json::json;
-use tower_audit_sqlx::{AnyStore, Indexes, Roles, migrate, migration_status, partitions::Layout};
+use tower_audit_sqlx::{
+    AnyStore, Drift, Indexes, PgStore, Roles, drift, migrate, migration_sql, migration_status,
+    partitions::Layout,
+};
 
 use super::find::time;
 use crate::{
@@ -21,7 +24,25 @@ pub(super) async fn run(
     if args.status {
         return status(&connect::store(settings).await?, output).await;
     }
-    let making = Making {
+    if args.verify {
+        let store = connect::store_to_make(settings, making(&args, false)).await?;
+        return verify(&store, output).await;
+    }
+    if args.print {
+        let store = connect::store_to_make(settings, making(&args, false)).await?;
+        return print(&store, &args, output).await;
+    }
+    let store = connect::store_to_make(settings, making(&args, true)).await?;
+    migrate(&store).await?;
+    if args.roles {
+        let (store, roles) = roles(&store, &args)?;
+        store.create_roles(&roles).await?;
+    }
+    status(&store, output).await
+}
+
+fn making(args: &Migrate, file: bool) -> Making {
+    Making {
         layout: args
             .layout
             .map_or(Layout::Plain, |length| Layout::Partitioned(length.into())),
@@ -30,20 +51,57 @@ pub(super) async fn run(
         } else {
             Indexes::Lean
         },
-        file: true,
-    };
-    let store = connect::store_to_make(settings, making).await?;
-    migrate(&store).await?;
-    if args.roles {
-        let AnyStore::Postgres(store) = &store else {
-            anyhow::bail!("roles are for Postgres: SQLite has none");
-        };
-        let roles = Roles::new().prefix(&args.role_prefix)?;
-        store
-            .create_roles(&roles.row_security(args.row_security))
-            .await?;
+        file,
     }
-    status(&store, output).await
+}
+
+fn roles<'a>(store: &'a AnyStore, args: &Migrate) -> anyhow::Result<(&'a PgStore, Roles)> {
+    let AnyStore::Postgres(store) = store else {
+        anyhow::bail!("roles are for Postgres: SQLite has none");
+    };
+    let roles = Roles::new().prefix(&args.role_prefix)?;
+    Ok((store, roles.row_security(args.row_security)))
+}
+
+/// Prints the statements of what is missing.
+async fn print(store: &AnyStore, args: &Migrate, output: &mut Output) -> anyhow::Result<Done> {
+    let mut sql = migration_sql(store).await?;
+    if args.roles {
+        let (store, roles) = roles(store, args)?;
+        sql.push_str("BEGIN;\n");
+        sql.push_str(&store.roles_sql(&roles));
+        sql.push_str("COMMIT;\n");
+    }
+    if sql.is_empty() {
+        sql.push_str("-- Nothing is missing.\n");
+    }
+    output.text(&sql)?;
+    Ok(Done::Well)
+}
+
+/// Says what is other than the migrations make it.
+async fn verify(store: &AnyStore, output: &mut Output) -> anyhow::Result<Done> {
+    let drift = drift(store).await?;
+    for drift in &drift {
+        if output.is_json {
+            output.json(&json!({
+                "object": drift.object,
+                "expected": drift.expected,
+                "found": drift.found,
+                "addition": drift.is_addition(),
+            }))?;
+        } else {
+            output.line(drift.to_string())?;
+        }
+    }
+    if drift.iter().all(Drift::is_addition) {
+        if !output.is_json {
+            output.line("everything is as the migrations make it")?;
+        }
+        Ok(Done::Well)
+    } else {
+        Ok(Done::FoundSomething)
+    }
 }
 
 async fn status(store: &AnyStore, output: &mut Output) -> anyhow::Result<Done> {

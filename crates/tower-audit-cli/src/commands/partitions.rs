@@ -5,7 +5,9 @@ use serde_json::json;
 use tower_audit_sqlx::{PgStore, partitions::Conversion};
 
 use super::find::time;
-use crate::{Done, args::Partitions, connect, output::Output, settings::Settings};
+use crate::{
+    Done, args::Partitions, connect, output::Output, progress::Progress, settings::Settings,
+};
 
 /// Lists, makes and converts to partitions.
 pub(super) async fn run(
@@ -19,7 +21,10 @@ pub(super) async fn run(
         Partitions::Create => {
             store.create_partitions().await?;
         }
-        Partitions::Convert { to } => store.convert(Conversion::to(to.into())).await?,
+        Partitions::Convert { to } => {
+            let _progress = Progress::of_time("converting");
+            store.convert(Conversion::to(to.into())).await?;
+        }
     }
     list(&store, output).await
 }

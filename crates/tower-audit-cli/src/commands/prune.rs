@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_audit_core::retention::RetentionReport;
 use tower_audit_sqlx::retention::Retention;
 
-use crate::{Done, args::Prune, connect, output::Output, settings::Settings};
+use crate::{Done, args::Prune, connect, output::Output, progress::Progress, settings::Settings};
 
 /// Deletes what is due, or says what would go.
 pub(super) async fn run(
@@ -19,10 +19,12 @@ pub(super) async fn run(
         .budget(Duration::from_secs(args.budget))
         .holder(format!("tower-audit prune, process {}", std::process::id()))
         .build(store);
+    let progress = Progress::of_time(if args.dry_run { "looking" } else { "deleting" });
     let report = match args.dry_run {
         true => retention.dry_run().await?,
         false => retention.run().await?,
     };
+    drop(progress);
     if output.is_json {
         output.json(&report)?;
     } else {

@@ -7,6 +7,17 @@ use tower_audit_core::Filter;
 use crate::args::{Query, unshielded};
 
 impl Query {
+    /// Returns the search as it was written.
+    pub(super) fn text(&self) -> String {
+        let mut text = unshielded(&self.search);
+        for (key, time) in [("since", &self.since), ("until", &self.until)] {
+            if let Some(time) = time {
+                text.push_str(&format!(" --{key} {time}"));
+            }
+        }
+        text.trim().to_owned()
+    }
+
     /// Returns the filter; `now` is what times are relative to.
     pub(super) fn filter(&self, now: DateTime<Utc>) -> anyhow::Result<Filter> {
         let mut filter = parsed(&self.search, now)?;

@@ -1,0 +1,247 @@
+//! Events into a file.
+
+use std::time::Instant;
+
+use chrono::{SecondsFormat, Utc};
+use clap::ValueEnum;
+use serde_json::json;
+use tower_audit_core::{
+    Actor, AuditEvent, EventReader as _, EventWriter as _, Metadata, Outcome, Seek, StoreError,
+    Target,
+};
+use tower_audit_sqlx::AnyStore;
+use tower_audit_web::export::{Compression, Compressor, Format as Text};
+
+use crate::{
+    Done,
+    args::Query,
+    output::Output,
+    parquet,
+    place::{Place, Sink},
+    progress::Progress,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Export {
+    /// Where to: a file, an object as s3://bucket/path, gs:// or az://, or - for standard output
+    #[arg(long, short = 'o', default_value = "-", value_name = "PLACE")]
+    to: String,
+
+    /// What it looks like [default: as the name of the place ends, or else jsonl]
+    #[arg(long, short, value_enum)]
+    format: Option<Format>,
+
+    /// How it is compressed [default: as the name of the place ends: .gz, .zst]
+    #[arg(long, value_enum)]
+    compress: Option<Compress>,
+
+    /// The newest first
+    #[arg(long)]
+    newest: bool,
+
+    #[command(flatten)]
+    query: Query,
+}
+
+/// What an export looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// JSON Lines with all that is known: what `import` reads
+    Jsonl,
+    /// CSV that no spreadsheet takes for formulas
+    Csv,
+    /// Parquet: what `import`, DuckDB, pandas and Spark read
+    Parquet,
+    /// API Activity (6003) of the Open Cybersecurity Schema Framework
+    Ocsf,
+    /// The Elastic Common Schema
+    Ecs,
+    /// CloudEvents 1.0
+    Cloudevents,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compress {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// Writes the events of a search.
+pub(super) async fn run(
+    store: &AnyStore,
+    args: Export,
+    output: &mut Output,
+) -> anyhow::Result<Done> {
+    let place = Place::of(&args.to);
+    let (format, compress) = chosen(&args, &place.name())?;
+    let begun = (Utc::now(), Instant::now());
+    let mut filter = args.query.filter(begun.0)?;
+    // What is written meanwhile is not of this export: it would have no end.
+    let now = format!(
+        "created:..{}",
+        begun.0.to_rfc3339_opts(SecondsFormat::Micros, true)
+    );
+    filter = filter.and(tower_audit_core::Filter::parse(&now, begun.0)?);
+    let seek = if args.newest {
+        Seek::Newest
+    } else {
+        Seek::Oldest
+    };
+    let mut sink = Sink::open(&place).await?;
+    let rows = match written(store.stream(filter, seek), (format, compress), &mut sink).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            sink.give_up().await;
+            return Err(error);
+        }
+    };
+    sink.finish().await?;
+    record(store, &args, format, (rows, begun.1), output).await?;
+    let seconds = begun.1.elapsed().as_secs_f64();
+    if place != Place::Pipe {
+        match output.is_json {
+            true => output.json(&json!({"rows": rows, "seconds": seconds}))?,
+            false => output.line(format!("{rows} rows in {seconds:.1} s"))?,
+        }
+    }
+    Ok(Done::Well)
+}
+
+/// Returns what was asked for, or what the name says.
+fn chosen(args: &Export, name: &str) -> anyhow::Result<(Format, Compression)> {
+    let (base, by_name) = if let Some(base) = name.strip_suffix(".gz") {
+        (base, Compress::Gzip)
+    } else if let Some(base) = name.strip_suffix(".zst") {
+        (base, Compress::Zstd)
+    } else {
+        (name, Compress::None)
+    };
+    let format = args.format.unwrap_or(match base.rsplit_once('.') {
+        Some((_, "parquet")) => Format::Parquet,
+        Some((_, "csv")) => Format::Csv,
+        _ => Format::Jsonl,
+    });
+    let compress = args.compress.unwrap_or(by_name);
+    if format == Format::Parquet && compress != Compress::None {
+        anyhow::bail!("Parquet is compressed in itself: leave --compress and the ending away");
+    }
+    Ok((
+        format,
+        match compress {
+            Compress::None => Compression::None,
+            Compress::Gzip => Compression::Gzip,
+            Compress::Zstd => Compression::Zstd,
+        },
+    ))
+}
+
+/// Writes them, and returns how many there were.
+async fn written(
+    mut events: tower_audit_core::store::EventStream<'_, AnyStore>,
+    (format, compression): (Format, Compression),
+    sink: &mut Sink,
+) -> anyhow::Result<u64> {
+    let progress = Progress::of_rows("exporting");
+    let mut encoder = Encoder::new(format, compression)?;
+    let mut rows = 0;
+    sink.write(&encoder.head()?).await?;
+    let mut ready = Vec::new();
+    while let Some(event) = events.next().await? {
+        ready.extend(encoder.push(event)?);
+        rows += 1;
+        progress.add(1);
+        if ready.len() >= PART {
+            sink.write(&ready).await?;
+            ready.clear();
+        }
+    }
+    ready.extend(encoder.finish()?);
+    sink.write(&ready).await?;
+    Ok(rows)
+}
+
+/// Turns events into bytes.
+enum Encoder {
+    Text(Format, Compressor, Vec<u8>),
+    Parquet(Box<parquet::Writer>),
+}
+
+impl Encoder {
+    fn new(format: Format, compression: Compression) -> anyhow::Result<Self> {
+        Ok(match format {
+            Format::Parquet => Self::Parquet(Box::new(parquet::Writer::new()?)),
+            format => Self::Text(format, Compressor::new(compression)?, Vec::new()),
+        })
+    }
+
+    fn head(&mut self) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::Text(Format::Csv, compressor, text) => {
+                Text::Csv.head(text);
+                Ok(compressor.add(&std::mem::take(text))?)
+            }
+            Self::Text(..) | Self::Parquet(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn push(&mut self, event: AuditEvent) -> anyhow::Result<Vec<u8>> {
+        let (format, compressor, text) = match self {
+            Self::Parquet(writer) => return Ok(writer.push(event)?),
+            Self::Text(format, compressor, text) => (*format, compressor, text),
+        };
+        match format {
+            Format::Csv => Text::Csv.push(&event, text),
+            Format::Ocsf => Text::Ocsf.push(&event, text),
+            Format::Ecs => Text::Ecs.push(&event, text),
+            Format::Cloudevents => Text::CloudEvents.push(&event, text),
+            // Exactly what it is: the API writes whole numbers as text where a script would round them.
+            Format::Jsonl | Format::Parquet => {
+                serde_json::to_writer(&mut *text, &event)?;
+                text.push(b'\n');
+            }
+        }
+        let ready = compressor.add(text)?;
+        text.clear();
+        Ok(ready)
+    }
+
+    fn finish(self) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::Text(_, compressor, _) => Ok(compressor.finish()?),
+            Self::Parquet(writer) => Ok(writer.finish()?),
+        }
+    }
+}
+
+/// Records that there was an export. Who may not write makes one all the same, and reads that nobody will know.
+async fn record(
+    store: &AnyStore,
+    args: &Export,
+    format: Format,
+    (rows, begun): (u64, Instant),
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let name = format.to_possible_value();
+    let name = name.as_ref().map_or("", |name| name.get_name());
+    let search = args.query.text();
+    let event = AuditEvent::builder(Actor::system(), EXPORT, Target::new("audit_log", ""))
+        .outcome(Outcome::Success)
+        .duration(begun.elapsed())
+        .metadata("by", "tower-audit export")
+        .metadata("format", name)
+        .metadata("rows", rows);
+    let event = event.captured(Metadata::from_iter([("search", search)]));
+    match store.append(&[event.build()]).await {
+        Ok(()) => Ok(()),
+        Err(StoreError::NotReady { .. } | StoreError::Unavailable(_)) => {
+            output.aside("this export is not recorded in the trail: the database does not take an event from this user")
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+const EXPORT: &str = "audit.export.create";
+
+/// How much is written at once, in bytes.
+const PART: usize = 64 << 10;

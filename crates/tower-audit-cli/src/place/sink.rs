@@ -1,0 +1,78 @@
+//! Where bytes go. What is not finished is not there.
+
+use std::{io::Write as _, path::PathBuf};
+
+use anyhow::Context as _;
+use tempfile::NamedTempFile;
+
+use super::Place;
+
+/// Takes the bytes of an export.
+pub(crate) enum Sink {
+    Pipe(std::io::Stdout),
+    /// A file beside the one that it becomes.
+    File(NamedTempFile, PathBuf),
+    #[cfg(feature = "cloud")]
+    Cloud(super::cloud::Upload),
+}
+
+impl Sink {
+    /// Begins to write there. A file that is there stays as it is until the export is finished.
+    pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
+        match place {
+            Place::Pipe => Ok(Self::Pipe(std::io::stdout())),
+            Place::File(path) => {
+                let folder = match path.parent() {
+                    Some(folder) if !folder.as_os_str().is_empty() => folder,
+                    _ => std::path::Path::new("."),
+                };
+                let file = tempfile::Builder::new()
+                    .prefix(".tower-audit-")
+                    .tempfile_in(folder)
+                    .with_context(|| format!("{} cannot be written", path.display()))?;
+                Ok(Self::File(file, path.clone()))
+            }
+            #[cfg(feature = "cloud")]
+            Place::Url(url) => Ok(Self::Cloud(super::cloud::Upload::begin(url).await?)),
+            #[cfg(not(feature = "cloud"))]
+            Place::Url(_) => Err(super::no_cloud()),
+        }
+    }
+
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        match self {
+            Self::Pipe(out) => out.write_all(bytes)?,
+            Self::File(file, path) => file
+                .write_all(bytes)
+                .with_context(|| format!("{} cannot be written", path.display()))?,
+            #[cfg(feature = "cloud")]
+            Self::Cloud(upload) => upload.write(bytes).await?,
+        }
+        Ok(())
+    }
+
+    /// Makes sure that what was written is kept, under its name.
+    pub(crate) async fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Self::Pipe(mut out) => out.flush()?,
+            Self::File(file, path) => {
+                file.as_file().sync_all()?;
+                file.persist(&path)
+                    .with_context(|| format!("{} cannot be written", path.display()))?;
+            }
+            #[cfg(feature = "cloud")]
+            Self::Cloud(upload) => upload.finish().await?,
+        }
+        Ok(())
+    }
+
+    /// Takes back what was written, as far as that can be.
+    pub(crate) async fn give_up(self) {
+        match self {
+            // Its file goes with it.
+            Self::Pipe(_) | Self::File(..) => {}
+            #[cfg(feature = "cloud")]
+            Self::Cloud(upload) => upload.give_up().await,
+        }
+    }
+}

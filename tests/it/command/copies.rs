@@ -1,0 +1,194 @@
+//! Exports, and imports of them.
+
+use serde_json::{Value, json};
+use tower_audit::{AnyStore, AuditEvent, EventWriter as _, PgStore, SqliteStore};
+
+use super::{Operator, old};
+use crate::support::database::{Postgres, Sqlite};
+
+/// Events with everything that a row can have.
+fn events() -> Vec<AuditEvent> {
+    let full = json!({
+        "id": "019a9e3c-7d2e-7c4b-8f00-0123456789ab", "created_at": "2026-10-21T10:00:00.123456Z",
+        "actor_type": "api_key", "actor_id": "ключ-1", "action": "project.delete", "target_type": "project",
+        "target_id": "7\"'\\,;\u{1F980}", "outcome": "denied", "reason": "not_owner",
+        "metadata": {"big": i64::MAX, "bigger": u64::MAX, "half": 0.1, "list": [1, {"a": null}], "=cmd": "=1+1", "плюс": "<script>"},
+        "ip_address": "192.0.2.1", "user_agent": "curl/8\u{301}", "status": 403, "method": "DELETE",
+        "route": "/projects/{id}", "path": "/projects/7", "duration_us": 1_500_123, "request_id": "r-1",
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "tenant_id": "acme", "actor_name": "=Alice, \"A\"",
+        "auth_method": "oidc", "credential_id": "k-1", "on_behalf_of": "bob", "peer_address": "2001:db8::1",
+        "service": "shop@1.0.0", "captured": {"query": {"page": "2"}}, "recorded_at": "2026-10-21T10:00:07.000001Z",
+    });
+    let mut pending = full.clone();
+    pending["id"] = json!("019a9e3c-7d2e-7c4b-8f00-0123456789ac");
+    pending["outcome"] = json!("pending");
+    let mut before = full.clone();
+    before["id"] = json!("00000000-0000-4000-8000-000000000000");
+    before["created_at"] = json!("1969-07-20T20:17:40Z");
+    let some = [full, pending, before].map(|event| serde_json::from_value(event).unwrap());
+    let many = (0..700).map(|days| old(days, "alice"));
+    some.into_iter().chain(many).collect()
+}
+
+/// Returns all rows as JSON, with every column, the oldest first.
+async fn rows(store: &AnyStore) -> Vec<Value> {
+    let filter = "-action:audit.*".parse().unwrap();
+    let mut events = tower_audit::EventReader::stream(store, filter, tower_audit::Seek::Oldest);
+    let mut rows = Vec::new();
+    while let Some(event) = events.next().await.unwrap() {
+        let row = serde_json::to_value(&event).unwrap();
+        assert!(row["recorded_at"].is_string(), "{row}");
+        rows.push(row);
+    }
+    rows
+}
+
+/// Exports a trail, imports it into two empty ones, and compares all three.
+async fn is_the_same_after(url: &str, store: AnyStore, name: &str) {
+    let from = Operator::of(url);
+    assert_eq!(store.restore(&events()).await.unwrap(), 703);
+    let expected = rows(&store).await;
+    assert_eq!(expected.len(), 703);
+    from.does(&["export", "--to", name]).await;
+
+    let (postgres, sqlite) = (Postgres::migrated().await, Sqlite::migrated().await);
+    let stores: [(&str, AnyStore); 2] = [
+        (&postgres.url, PgStore::new(postgres.pool.clone()).into()),
+        (&sqlite.url, SqliteStore::new(sqlite.pool.clone()).into()),
+    ];
+    for (url, into) in stores {
+        let file = from.path().join(name);
+        let said = Operator::of(url)
+            .does(&["import", file.to_str().unwrap()])
+            .await;
+        assert!(
+            said.out.contains("703 events read: 703 are new"),
+            "{said:?}"
+        );
+        assert_eq!(rows(&into).await, expected, "{name}");
+        let again = Operator::of(url)
+            .does(&["import", file.to_str().unwrap(), "--json"])
+            .await;
+        assert_eq!(again.objects()[0]["new"], 0, "{again:?}");
+        assert_eq!(rows(&into).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_of_postgres_gives_the_same_rows_in_an_empty_database() {
+    for name in ["all.jsonl", "all.jsonl.zst", "all.parquet"] {
+        let database = Postgres::migrated().await;
+        is_the_same_after(
+            &database.url,
+            PgStore::new(database.pool.clone()).into(),
+            name,
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_export_of_sqlite_gives_the_same_rows_in_an_empty_database() {
+    for name in ["all.jsonl.gz", "all.parquet"] {
+        let database = Sqlite::migrated().await;
+        is_the_same_after(
+            &database.url,
+            SqliteStore::new(database.pool.clone()).into(),
+            name,
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_export_is_recorded_and_so_is_an_import() {
+    let database = Sqlite::migrated().await;
+    let operator = Operator::of(&database.url);
+    std::fs::write(
+        operator.path().join("a.jsonl"),
+        serde_json::to_string(&old(1, "alice")).unwrap(),
+    )
+    .unwrap();
+    operator.does(&["import", "a.jsonl"]).await;
+    operator
+        .does(&["export", "actor:alice", "--to", "b.csv"])
+        .await;
+    let there = operator
+        .does(&["search", "action:audit.*", "--json"])
+        .await
+        .objects();
+    assert_eq!(there[0]["action"], "audit.export.create");
+    assert_eq!(there[0]["metadata"]["rows"], 1);
+    assert_eq!(there[0]["captured"]["search"], "actor:alice");
+    assert_eq!(there[1]["action"], "audit.log.import");
+    assert_eq!(there[1]["metadata"]["from"], "a.jsonl");
+}
+
+#[tokio::test]
+async fn an_export_in_the_words_of_others_is_an_object_or_a_row_an_event() {
+    let database = Sqlite::migrated().await;
+    let store = SqliteStore::new(database.pool.clone());
+    store
+        .append(&[old(1, "alice"), old(2, "bob")])
+        .await
+        .unwrap();
+    let operator = Operator::of(&database.url);
+    for (format, key) in [
+        ("ocsf", "class_uid"),
+        ("ecs", "@timestamp"),
+        ("cloudevents", "specversion"),
+    ] {
+        let said = operator
+            .does(&["export", "--format", format, "-action:audit.*"])
+            .await;
+        assert_eq!(said.objects().len(), 2);
+        assert!(said.objects()[0].get(key).is_some(), "{said:?}");
+    }
+    let said = operator
+        .does(&["export", "--format", "csv", "-action:audit.*"])
+        .await;
+    assert_eq!(said.out.lines().count(), 3, "{said:?}");
+}
+
+#[tokio::test]
+async fn a_bad_line_is_named_and_what_was_before_it_is_written() {
+    let database = Sqlite::migrated().await;
+    let operator = Operator::of(&database.url);
+    let line = |days| serde_json::to_string(&old(days, "alice")).unwrap();
+    let file = format!("{}\n\n{{\"id\": 7}}\n{}\n", line(1), line(2));
+    std::fs::write(operator.path().join("bad.jsonl"), file).unwrap();
+    let said = operator.runs(&["import", "bad.jsonl"]).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(
+        said.error.contains("line 3 is no event") && said.error.contains("1 of them written"),
+        "{said:?}"
+    );
+    let said = operator
+        .runs(&["import", "bad.jsonl", "--skip-bad", "--json"])
+        .await;
+    assert_eq!(said.code, 3, "{said:?}");
+    let report = &said.objects()[0];
+    assert_eq!(
+        (&report["read"], &report["new"], &report["bad"]),
+        (&json!(2), &json!(1), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn an_export_that_fails_leaves_the_file_that_was_there() {
+    let operator = Operator::of("sqlite:///nowhere/at/all.db");
+    std::fs::write(operator.path().join("a.jsonl"), "mine").unwrap();
+    assert_eq!(operator.runs(&["export", "--to", "a.jsonl"]).await.code, 1);
+    let database = Sqlite::fresh().await;
+    let operator = Operator {
+        url: database.url.clone(),
+        ..operator
+    };
+    let said = operator.runs(&["export", "--to", "a.jsonl"]).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    assert_eq!(
+        std::fs::read_to_string(operator.path().join("a.jsonl")).unwrap(),
+        "mine"
+    );
+    assert_eq!(std::fs::read_dir(operator.path()).unwrap().count(), 1);
+}
