@@ -18,10 +18,24 @@ pub(crate) fn run_all(scope: Option<&str>) -> anyhow::Result<()> {
 
 /// Measures pages of a long trail.
 pub(crate) fn pages(scope: Option<&str>) -> anyhow::Result<()> {
-    let bench = ["--features", "pages", "--bin", "bench", "--", "pages"];
-    let mut pages = cargo();
-    pages.current_dir(ROOT).arg("run").args(PACKAGE).args(bench);
-    run(pages.args(scope))
+    of_a_long_trail("pages", scope)
+}
+
+/// Measures how long it takes until what is old is gone.
+pub(crate) fn retention(scope: Option<&str>) -> anyhow::Result<()> {
+    of_a_long_trail("retention", scope)
+}
+
+/// Runs a command of the bench that is about a long trail.
+fn of_a_long_trail(command: &str, scope: Option<&str>) -> anyhow::Result<()> {
+    let bench = ["--features", "pages", "--bin", "bench", "--", command];
+    let mut measure = cargo();
+    measure
+        .current_dir(ROOT)
+        .arg("run")
+        .args(PACKAGE)
+        .args(bench);
+    run(measure.args(scope))
 }
 
 /// Makes sure that a request takes no more instructions than it did.

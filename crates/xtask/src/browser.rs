@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
@@ -11,6 +11,8 @@ use xtask::{
     command::{cargo, quiet, run},
     debian,
 };
+
+use crate::python::{self, target};
 
 /// Uses the viewer as people do, and fails if it does not do what it should.
 pub(crate) fn test() -> anyhow::Result<()> {
@@ -25,20 +27,8 @@ pub(crate) fn test() -> anyhow::Result<()> {
 /// ends is left out.
 pub(crate) fn openapi() -> anyhow::Result<()> {
     let site = Site::start()?;
-    debian::ensure("python3", "python3")?;
-    let venv = target().join("schemathesis");
-    if !venv.join("bin/pip").exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    }
-    let requirements = format!("{ROOT}/tests/openapi/requirements.txt");
-    run(Command::new(venv.join("bin/pip")).args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--requirement",
-        &requirements,
-    ]))?;
-    run(Command::new(venv.join("bin/schemathesis"))
+    let programs = python::programs("schemathesis", "tests/openapi/requirements.txt")?;
+    run(Command::new(programs.join("schemathesis"))
         .current_dir(target())
         .arg("--config-file")
         .arg(format!("{ROOT}/tests/openapi/schemathesis.toml"))
@@ -118,11 +108,6 @@ impl Drop for Site {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn target() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    target.map_or_else(|| Path::new(ROOT).join("target"), PathBuf::from)
 }
 
 /// Installs the browser, and what drives it: nothing is downloaded but two packages, whose versions stand in

@@ -9,6 +9,7 @@ mod bench;
 mod browser;
 mod chaos;
 mod fuzz;
+mod python;
 mod test;
 
 use std::process::ExitCode;
@@ -32,8 +33,11 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
         ["bench", "--quick"] => bench::run_all(Some("--quick")),
         ["pages"] => bench::pages(None),
         ["pages", "--quick"] => bench::pages(Some("--quick")),
+        ["retention"] => bench::retention(None),
+        ["retention", "--quick"] => bench::retention(Some("--quick")),
         ["browser"] => browser::test(),
         ["openapi"] => browser::openapi(),
+        ["foreign"] => python::foreign(),
         ["screenshots"] => browser::screenshots(),
         ["postgres"] => postgres::serve(),
         ["chaos"] => chaos::run_for("1"),
@@ -62,11 +66,17 @@ Usage: cargo xtask <command>
   browser    Use the viewer in a headless Chromium: what the tests do last. Takes chromium, node and
              npm, installed first where possible, and two packages from the npm registry.
   openapi    Let schemathesis try the API by its OpenAPI document. Takes python3, and packages from PyPI.
+  foreign    Let pyarrow, DuckDB and a client of S3 read what the command exports. Takes python3, and packages
+             from PyPI.
   screenshots
              Take the pictures of the viewer that are in the docs.
   pages [--quick]
              Make a trail of ten million rows in Postgres and of one million in SQLite, and measure
              how long the pages of each kind of search take. --quick makes a twentieth of it.
+  retention [--quick]
+             Make trails as long as those, let go of nine tenths of them by batches and by partitions, and
+             make partitions of a plain one, while a writer goes on; measure how long that takes, how long
+             appends take meanwhile, and locks. --quick makes shorter ones.
   postgres   Start such a throw-away cluster, print its URL, and stop it on Enter.
   chaos [minutes]
              Kill services, databases and connections under load, again and again (1 minute),

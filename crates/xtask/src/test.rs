@@ -7,7 +7,7 @@ use xtask::{
     postgres::{Postgres, VARIABLE},
 };
 
-use crate::{bench, browser};
+use crate::{bench, browser, python};
 
 /// Runs everything that must hold, cheapest first.
 pub(crate) fn run_all() -> anyhow::Result<()> {
@@ -41,6 +41,7 @@ pub(crate) fn run_all() -> anyhow::Result<()> {
     run(cargo().env(VARIABLE, postgres.url()).arg("test").args(all))?;
     browser::test()?;
     browser::openapi()?;
+    python::foreign()?;
     bench::instructions()?;
     run(cargo()
         .env("RUSTDOCFLAGS", "-D warnings")
