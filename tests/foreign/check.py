@@ -79,7 +79,7 @@ def exported(folder: pathlib.Path, expected: list[dict]) -> None:
 
 def object_store(folder: pathlib.Path) -> None:
     """An object that the command wrote is there for another client, as a whole, and comes back."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()

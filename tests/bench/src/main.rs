@@ -18,6 +18,8 @@ mod measure;
 #[cfg(feature = "pages")]
 mod reading;
 mod request;
+#[cfg(feature = "pages")]
+mod retention;
 #[cfg(feature = "databases")]
 mod stores;
 #[cfg(feature = "databases")]
@@ -33,6 +35,8 @@ fn main() -> anyhow::Result<()> {
         // What is started by others.
         ["repeat", name, requests] => request::repeat(request::variant(name)?, requests.parse()?),
         ["fill"] => load::fill(),
+        #[cfg(feature = "pages")]
+        ["retention", ref scope @ ..] => retention::command(scope),
         #[cfg(feature = "databases")]
         ref others => suite::command(others),
         #[cfg(not(feature = "databases"))]

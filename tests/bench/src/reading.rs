@@ -111,7 +111,7 @@ async fn sqlite(rows: u64, repeats: usize) -> anyhow::Result<()> {
 }
 
 /// Makes a trail in Postgres.
-async fn fill_postgres(pool: &PgPool, rows: u64) -> anyhow::Result<()> {
+pub(crate) async fn fill_postgres(pool: &PgPool, rows: u64) -> anyhow::Result<()> {
     tower_audit::migrate(pool).await?;
     let started = Instant::now();
     for first in (0..rows).step_by(STEP) {
@@ -129,7 +129,8 @@ async fn fill_postgres(pool: &PgPool, rows: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn fill_sqlite(pool: &SqlitePool, rows: u64) -> anyhow::Result<()> {
+/// Makes a trail in SQLite.
+pub(crate) async fn fill_sqlite(pool: &SqlitePool, rows: u64) -> anyhow::Result<()> {
     tower_audit::migrate(pool).await?;
     for first in (0..rows).step_by(STEP) {
         let fill = rows::sqlite("audit_logs", first, rows.min(first + STEP as u64));
@@ -266,7 +267,8 @@ async fn counts<R: EventReader>(
     Ok(())
 }
 
-fn median_and_p99(times: &mut [Duration]) -> (Duration, Duration) {
+/// Returns the median and the 99th of a hundred of some times, and sorts them. There is at least one.
+pub(crate) fn median_and_p99(times: &mut [Duration]) -> (Duration, Duration) {
     times.sort_unstable();
     // The nearest rank: of a hundred the ninety-ninth, not the last.
     let at = |n: usize| times[n.max(1) - 1];
@@ -301,6 +303,7 @@ async fn plans(store: &PgStore, search: &str) -> anyhow::Result<Vec<String>> {
     Ok(plans)
 }
 
-fn ms(time: Duration) -> String {
+/// Returns a time in milliseconds.
+pub(crate) fn ms(time: Duration) -> String {
     format!("{:.1}", time.as_secs_f64() * 1_000.0)
 }

@@ -159,7 +159,8 @@ pub(crate) async fn sqlite(
     Ok(())
 }
 
-async fn file(folder: &std::path::Path, name: &str) -> anyhow::Result<SqlitePool> {
+/// Returns a database in a file, with the table in it.
+pub(crate) async fn file(folder: &std::path::Path, name: &str) -> anyhow::Result<SqlitePool> {
     let options = SqliteConnectOptions::new()
         .filename(folder.join(name))
         .create_if_missing(true)
