@@ -13,6 +13,7 @@ mod contract;
 mod corpus;
 mod examples;
 mod faults;
+mod guides;
 mod hostile;
 mod ignored;
 mod killed;

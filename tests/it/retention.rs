@@ -1,12 +1,15 @@
 //! What only one database promises of the retention: partitions that are dropped, and what refuses to forget.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, postgres::PgPoolOptions};
 use tower_audit::{
     Actor, AuditEvent, EventReader, EventWriter, Filter, PageSize, PgStore, Seek, Target, migrate,
     partitions::{Layout, Period},
-    retention::{Holds, Keep, Retention, RetentionPolicy, Schedule},
+    retention::{Holds, Keep, Retention, RetentionError, RetentionPolicy, Schedule},
 };
+use tower_audit_tests::proxy::{Fault, Proxy};
 
 use crate::support::{
     database::{Postgres, Sqlite},
@@ -353,7 +356,7 @@ async fn a_hold_waits_for_the_batch_that_is_being_deleted() {
 async fn a_pool_of_one_connection_is_enough() {
     let (database, store) = a_hundred_days().await;
     killed_after_detaching(&database, &store).await;
-    let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1);
+    let pool = PgPoolOptions::new().max_connections(1);
     let pool = pool.connect_with(database.options.clone()).await.unwrap();
     let retention = Retention::builder(thirty_days()).build(PgStore::new(pool.clone()));
     soon(retention.run()).await.unwrap();
@@ -363,4 +366,61 @@ async fn a_pool_of_one_connection_is_enough() {
     soon(plain.convert(tower_audit::partitions::Conversion::to(Period::Monthly)))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_process_that_is_frozen_in_a_transaction_does_not_keep_the_lease_from_others() {
+    let database = Postgres::migrated().await;
+    let store = PgStore::new(database.pool.clone());
+    store.append(&[old(40, "alice")]).await.unwrap();
+    // Who deletes waits for this lock, in the middle of its transaction.
+    let waits = "CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN OLD; END'; \
+         CREATE TRIGGER a_waits BEFORE DELETE ON control_plane.audit_logs FOR EACH ROW EXECUTE FUNCTION waits()";
+    run(&database, waits).await;
+    let mut gate = database.pool.begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(42)")
+        .execute(&mut *gate)
+        .await
+        .unwrap();
+
+    let proxy = Proxy::start(database.address().await).await.unwrap();
+    let options = { database.options.clone() }.host("127.0.0.1");
+    let behind = PgPoolOptions::new().connect_lazy_with(options.port(proxy.address().port()));
+    let short = |store| {
+        let retention = Retention::builder(thirty_days()).lease(Duration::from_secs(1));
+        retention.build(store)
+    };
+    let frozen = short(PgStore::new(behind));
+    let frozen = tokio::spawn(async move { frozen.run().await });
+    let is_in_it = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted)";
+    soon(async {
+        while !sqlx::query_scalar::<_, bool>(is_in_it)
+            .fetch_one(&database.pool)
+            .await
+            .unwrap()
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // Its statement is answered, and it hears nothing.
+    proxy.set(Fault::BlackHole);
+    gate.commit().await.unwrap();
+
+    let other = short(store);
+    let report = soon(async {
+        loop {
+            match other.run().await {
+                Err(RetentionError::Busy { .. }) => tokio::task::yield_now().await,
+                done => break done.unwrap(),
+            }
+        }
+    })
+    .await;
+    assert_eq!(
+        report.deleted, 1,
+        "what the frozen one deleted was taken back"
+    );
+    frozen.abort();
 }

@@ -5,6 +5,8 @@
 //! $ tower-audit migrate
 //! $ tower-audit search 'actor:alice -outcome:success' --since 7d
 //! $ tower-audit prune --policy retention.toml --dry-run
+//! $ tower-audit doctor
+//! $ tower-audit export --since 30d --to trail.parquet
 //! ```
 //!
 //! Settings come from flags, then from the environment (and a file `.env`), then from a TOML file, `tower-audit.toml` in the
@@ -27,12 +29,18 @@
 //! | 0 | done |
 //! | 1 | failed: what, and what to do, is on standard error |
 //! | 2 | the command line is wrong |
-//! | 3 | looked, and found something that has to be done, as `migrate --status` does if migrations are missing |
+//! | 3 | looked, and found something that has to be done: `migrate --status` and `--verify`, `doctor`, `spool`, `import --skip-bad` |
 //! | 4 | there is no such event, or no such hold |
 //!
 //! # What it does not do
 //!
-//! It has no users of its own: whoever can connect to the database may do what its user may.
+//! It has no users of its own: whoever can connect to the database may do what its user may. Only `serve` asks for a password.
+//!
+//! # Features
+//!
+//! - `cloud` (default): `export` and `import` take URLs of S3, Google Cloud Storage and Azure. Secrets come from the environment, under
+//!   the names that the stores' own tools have (`AWS_ACCESS_KEY_ID`, `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_ACCOUNT_KEY` ...).
+//! - `tls` (default): encrypted connections to Postgres, with the certificates of the system.
 
 #![expect(
     clippy::print_stderr,

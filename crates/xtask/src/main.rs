@@ -41,6 +41,8 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
         ["screenshots"] => browser::screenshots(),
         ["postgres"] => postgres::serve(),
         ["chaos"] => chaos::run_for("1"),
+        ["chaos", "retention"] => chaos::retention("1"),
+        ["chaos", "retention", minutes] => chaos::retention(minutes),
         ["chaos", minutes] => chaos::run_for(minutes),
         ["fuzz"] => fuzz::run_for("1"),
         ["fuzz", minutes] => fuzz::run_for(minutes),
@@ -81,6 +83,9 @@ Usage: cargo xtask <command>
   chaos [minutes]
              Kill services, databases and connections under load, again and again (1 minute),
              and end with a table of what was answered, found, duplicated and lost.
+  chaos retention [minutes]
+             Let two replicas and a command race for the lease of the retention while they are killed
+             and stopped (1 minute), and fail if two had it at once, or nobody for longer than it lasts.
   fuzz [minutes]
              Fuzz the reader of spool segments, the rule for the client's address and the
              parser of searches (1 minute each). Needs a C++ compiler.";

@@ -304,19 +304,27 @@ pub(crate) async fn a_run_whose_time_is_over_says_so_and_the_next_one_goes_on(st
         .budget(Duration::ZERO)
         .batch(29)
         .build(store.clone());
-    let mut runs = 0;
+    let (mut runs, mut left_before) = (0, u64::MAX);
     soon(async {
         loop {
             runs += 1;
             let report = retention.run().await.unwrap();
             if report.is_complete {
+                assert_eq!(report.left, None);
                 break;
             }
+            let left = report.left.unwrap();
+            assert!(left <= left_before, "{report:?}");
+            left_before = left;
             assert!(report.examined <= 29, "{report:?}");
         }
     })
     .await;
     assert!(runs > 2);
+    assert!(
+        left_before < 29,
+        "the last but one left a batch at most: {left_before}"
+    );
     let left = there(&store).await;
     let old = Utc::now() - TimeDelta::days(31);
     let is_left =

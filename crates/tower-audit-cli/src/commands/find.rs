@@ -34,8 +34,12 @@ pub(super) async fn search(
         left -= 1;
         if output.is_json {
             output.json(&event)?;
-        } else {
-            found.push(event);
+            continue;
+        }
+        found.push(event);
+        if found.len() == AT_ONCE && left > 0 {
+            output.table(HEADER, found.iter().map(row))?;
+            found.clear();
         }
     }
     if !output.is_json {
@@ -158,5 +162,8 @@ pub(super) fn time(time: DateTime<Utc>) -> String {
 }
 
 const HEADER: [&str; 7] = ["when", "who", "what", "on what", "outcome", "from", "id"];
+
+/// How many rows a table has: as wide as its widest row, it is only written once they are all there.
+const AT_ONCE: usize = 1_000;
 
 const POLL: Duration = Duration::from_secs(1);

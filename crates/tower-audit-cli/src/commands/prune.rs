@@ -17,6 +17,7 @@ pub(super) async fn run(
     let store = connect::store(settings).await?;
     let retention = Retention::builder(policy)
         .budget(Duration::from_secs(args.budget))
+        .lease(Duration::from_secs(args.lease))
         .holder(format!("tower-audit prune, process {}", std::process::id()))
         .build(store);
     let progress = Progress::of_time(if args.dry_run { "looking" } else { "deleting" });
@@ -60,7 +61,12 @@ fn print(report: &RetentionReport, is_dry: bool, output: &mut Output) -> anyhow:
         report.took.as_secs_f64()
     ))?;
     if !report.is_complete {
-        output.line("the time was over before the end: run it again, it goes on from there")?;
+        let left = report.left.map_or_else(String::new, |left| {
+            format!(", with about {left} rows to look at")
+        });
+        output.line(format!(
+            "the time was over before the end{left}: run it again, it goes on from there"
+        ))?;
     }
     Ok(())
 }

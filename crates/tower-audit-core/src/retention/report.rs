@@ -29,6 +29,9 @@ pub struct RetentionReport {
     pub rules: Vec<RuleReport>,
     /// Everything that was due is gone, or would be. If not, the time was over: the next run goes on from there.
     pub is_complete: bool,
+    /// Roughly how many rows of that time the run did not come to, as the database estimates; `None` if it came to all of them. They are old
+    /// enough for one rule or another.
+    pub left: Option<u64>,
     /// How long it took.
     #[serde(serialize_with = "seconds")]
     pub took: Duration,
@@ -47,7 +50,34 @@ impl RetentionReport {
             examined: 0,
             rules,
             is_complete: true,
+            left: None,
             took: Duration::ZERO,
+        }
+    }
+
+    /// Publishes what the run did, with the feature `metrics`; does nothing without it. Retention does so after each run:
+    ///
+    /// | name | kind | unit | what |
+    /// |---|---|---|---|
+    /// | `tower_audit_retention_deleted_total` | counter | rows | went |
+    /// | `tower_audit_retention_left` | gauge | rows | [left](Self::left) by the last run |
+    /// | `tower_audit_retention_held` | gauge | rows | were due, and stay because of a hold |
+    /// | `tower_audit_retention_last_run_seconds` | gauge | seconds | from 1970 to the last run |
+    #[cfg_attr(
+        feature = "metrics",
+        expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a float: counts beyond 2^53 are nobody's"
+        )
+    )]
+    pub fn publish(&self) {
+        #[cfg(feature = "metrics")]
+        {
+            metrics::counter!("tower_audit_retention_deleted_total").increment(self.deleted);
+            metrics::gauge!("tower_audit_retention_left").set(self.left.unwrap_or(0) as f64);
+            metrics::gauge!("tower_audit_retention_held").set(self.held as f64);
+            metrics::gauge!("tower_audit_retention_last_run_seconds")
+                .set(self.as_of.timestamp() as f64);
         }
     }
 }

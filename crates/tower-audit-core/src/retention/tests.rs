@@ -153,3 +153,37 @@ proptest! {
         prop_assert_eq!(keep.to_string().parse(), Ok(keep));
     }
 }
+
+#[cfg(feature = "metrics")]
+#[test]
+fn a_report_is_published() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let mut report = RetentionReport::new(DateTime::UNIX_EPOCH, Vec::new());
+    (report.deleted, report.left, report.held) = (7, Some(40), 2);
+    ::metrics::with_local_recorder(&recorder, || report.publish());
+    let all = snapshotter.snapshot().into_vec().into_iter();
+    let mut published: Vec<(String, f64)> = all
+        .map(|(key, _, _, value)| {
+            let value = match value {
+                DebugValue::Counter(count) => count as f64,
+                DebugValue::Gauge(value) => value.into_inner(),
+                DebugValue::Histogram(_) => f64::NAN,
+            };
+            (key.key().name().to_owned(), value)
+        })
+        .collect();
+    published.sort_by(|a, b| a.0.cmp(&b.0));
+    let named = |name: &str, value| (format!("tower_audit_retention_{name}"), value);
+    assert_eq!(
+        published,
+        [
+            named("deleted_total", 7.0),
+            named("held", 2.0),
+            named("last_run_seconds", 0.0),
+            named("left", 40.0),
+        ]
+    );
+}

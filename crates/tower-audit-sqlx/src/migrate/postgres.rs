@@ -59,7 +59,9 @@ impl Migrate for PgPool {
 
 impl Migrate for PgStore {
     async fn migrate(&self) -> Result<(), MigrateError> {
-        let mut tx = self.pool().begin().await.map_err(database)?;
+        // Everybody else waits for the lock: not for long for a process that is frozen.
+        let begin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000";
+        let mut tx = self.pool().begin_with(begin).await.map_err(database)?;
         match run(self, &mut tx).await {
             Ok(()) => tx.commit().await.map_err(database),
             Err(error) => {

@@ -47,8 +47,10 @@ impl Database for PgStore {
     }
 
     async fn begin(&self) -> Result<Self::Tx, StoreError> {
-        // To compile a statement that many rules are in takes longer than to run it.
-        let begin = "BEGIN; SET LOCAL jit = off";
+        // To compile a statement that many rules are in takes longer than to run it. A process that is frozen in here would
+        // keep the row of the lease from everybody else.
+        let begin =
+            "BEGIN; SET LOCAL jit = off; SET LOCAL idle_in_transaction_session_timeout = 5000";
         self.pool.begin_with(begin).await.map_err(store_error)
     }
 

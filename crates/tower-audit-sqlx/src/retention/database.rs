@@ -3,7 +3,9 @@
 use std::future::Future;
 
 use chrono::{DateTime, Utc};
-use tower_audit_core::{AuditEvent, EventWriter, StoreError, retention::RetentionPolicy};
+use tower_audit_core::{
+    AuditEvent, EventReader, EventWriter, StoreError, retention::RetentionPolicy,
+};
 
 use super::{Lease, RetentionError};
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
 
 /// What a database does for the retention. All of it happens in transactions of one kind: they write, and in SQLite
 /// nobody else does meanwhile.
-pub(crate) trait Database: EventWriter {
+pub(crate) trait Database: EventWriter + EventReader {
     /// How conditions are written.
     type Dialect: Source;
 

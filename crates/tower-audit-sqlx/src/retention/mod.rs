@@ -10,6 +10,8 @@
 //! - A hold that was placed holds: no row that passes it is deleted after [`Holds::place`] has returned.
 //! - One runs at a time. Who was away for too long finds out before the next row goes: each transaction that deletes
 //!   checks the lease, and has it for as long.
+//! - A process that is frozen in the middle of a transaction keeps the others waiting for five seconds at most in Postgres, which
+//!   then gives that transaction up. SQLite waits for as long as there is that process.
 //! - Rows are deleted in batches of [a bounded size](RetentionBuilder::batch), for [a bounded time](RetentionBuilder::budget);
 //!   writers are not held up in Postgres, and for the time of a batch in SQLite. Partitions of which every row is due are
 //!   dropped as a whole, if the user of the pool is the owner of the table or a member of that role.
@@ -53,9 +55,11 @@ mod event;
 mod floor;
 mod holds;
 mod lease;
+mod rows;
 mod run;
 mod schedule;
 mod settings;
+mod walk;
 
 #[cfg(feature = "postgres")]
 pub(crate) use self::holds::holds;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, postgres::PgDatabaseError};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction, postgres::PgDatabaseError};
 use tower_audit_core::{AuditEvent, StoreError};
 
 use super::{
@@ -19,7 +19,7 @@ type Times = Vec<(DateTime<Utc>, DateTime<Utc>)>;
 
 /// Makes the partitions of the next time. See [`PgStore::create_partitions`].
 pub(super) async fn ahead(store: &PgStore, now: DateTime<Utc>) -> Result<usize, PartitionError> {
-    let mut tx = store.pool().begin().await?;
+    let mut tx = begin(store).await?;
     lock(&mut tx).await?;
     let table = catalog::table(&mut tx, store).await?;
     let table = table.ok_or(PartitionError::NoTable)?;
@@ -34,7 +34,7 @@ pub(super) async fn ahead(store: &PgStore, now: DateTime<Utc>) -> Result<usize, 
 
 /// Makes them if there are some already, and the user may.
 pub(in crate::postgres) async fn ahead_if_owner(store: &PgStore) -> sqlx::Result<()> {
-    let mut tx = store.pool().begin().await?;
+    let mut tx = begin(store).await?;
     lock(&mut tx).await?;
     let table = catalog::table(&mut tx, store).await?;
     if let Some(table) = table.filter(|table| table.is_partitioned && table.may_act_as_owner) {
@@ -116,7 +116,7 @@ pub(in crate::postgres) async fn make_for(
     batch: &[AuditEvent],
 ) -> Result<bool, PartitionError> {
     let now = Utc::now();
-    let mut tx = store.pool().begin().await?;
+    let mut tx = begin(store).await?;
     lock(&mut tx).await?;
     let table = catalog::table(&mut tx, store).await?;
     let table = table.ok_or(PartitionError::NoTable)?;
@@ -188,6 +188,12 @@ pub(in crate::postgres) fn without_room(
         // What has a time of its own must not hold up the others.
         StoreError::Rejected(source.into())
     }
+}
+
+/// Begins a transaction that nobody waits for longer than five seconds because its process is frozen.
+async fn begin(store: &PgStore) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let begin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000";
+    store.pool().begin_with(begin).await
 }
 
 /// One at a time, and none while the migrations run.

@@ -1,11 +1,14 @@
 //! The command line.
 
-use std::{ffi::OsString, path::PathBuf};
+mod shield;
+
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tower_audit_core::{EventId, Filter, search::Field};
+use tower_audit_core::{EventId, search::Field};
 use tower_audit_sqlx::partitions::Period;
 
+pub(crate) use self::shield::{shield, unshielded};
 use crate::commands::{Examine, Export, Import, Serve, Spool};
 
 /// Operate and read an audit trail in Postgres or SQLite.
@@ -218,6 +221,15 @@ pub(crate) struct Prune {
     /// For how many seconds to begin new batches
     #[arg(long, default_value_t = 3_600, value_name = "SECONDS")]
     pub(crate) budget: u64,
+
+    /// After how many seconds somebody else takes over if this is killed
+    #[arg(
+        long,
+        default_value_t = 60,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=3_600)
+    )]
+    pub(crate) lease: u64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -272,32 +284,6 @@ impl From<Length> for Period {
     }
 }
 
-/// Keeps a term such as `-outcome:success` from being taken for flags.
-pub(crate) fn shield(argument: OsString) -> OsString {
-    let term = argument.to_str().filter(|text| text.starts_with('-'));
-    match term {
-        Some(term)
-            if term
-                .parse::<Filter>()
-                .is_ok_and(|filter| !filter.is_empty()) =>
-        {
-            format!("{SHIELD}{term}").into()
-        }
-        _ => argument,
-    }
-}
-
-/// Returns the words of a search as they were written.
-pub(crate) fn unshielded(words: &[String]) -> String {
-    let words = words
-        .iter()
-        .map(|word| word.strip_prefix(SHIELD).unwrap_or(word));
-    words.collect::<Vec<_>>().join(" ")
-}
-
-/// For private use, says Unicode: nobody writes it.
-const SHIELD: char = '\u{E000}';
-
 fn field(name: &str) -> Result<Field, String> {
     let keys = || {
         let keys = Field::ALL.iter().map(|field| field.key());
@@ -311,23 +297,6 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-
-    #[test]
-    fn only_a_term_is_kept_from_being_a_flag() {
-        let shielded = |text: &str| shield(text.into()) != *text;
-        assert!(shielded("-outcome:success") && shielded("-actor:a,b -tenant:*"));
-        for flag in [
-            "-n",
-            "--json",
-            "-n3",
-            "-dpostgres://u@h/d",
-            "--",
-            "-",
-            "actor:alice",
-        ] {
-            assert!(!shielded(flag), "{flag}");
-        }
-    }
 
     #[test]
     fn the_command_line_is_consistent() {
