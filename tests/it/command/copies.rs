@@ -1,10 +1,16 @@
 //! Exports, and imports of them.
 
 use serde_json::{Value, json};
-use tower_audit::{AnyStore, AuditEvent, EventWriter as _, PgStore, SqliteStore};
+use tower_audit::{
+    AnyStore, AuditEvent, EventReader as _, EventWriter as _, Outcome, PageSize, PgStore, Seek,
+    SqliteStore,
+};
 
 use super::{Operator, old};
-use crate::support::database::{Postgres, Sqlite};
+use crate::support::{
+    database::{Postgres, Sqlite},
+    soon,
+};
 
 /// Events with everything that a row can have.
 fn events() -> Vec<AuditEvent> {
@@ -33,7 +39,7 @@ fn events() -> Vec<AuditEvent> {
 /// Returns all rows as JSON, with every column, the oldest first.
 async fn rows(store: &AnyStore) -> Vec<Value> {
     let filter = "-action:audit.*".parse().unwrap();
-    let mut events = tower_audit::EventReader::stream(store, filter, tower_audit::Seek::Oldest);
+    let mut events = store.stream(filter, Seek::Oldest);
     let mut rows = Vec::new();
     while let Some(event) = events.next().await.unwrap() {
         let row = serde_json::to_value(&event).unwrap();
@@ -191,4 +197,45 @@ async fn an_export_that_fails_leaves_the_file_that_was_there() {
         "mine"
     );
     assert_eq!(std::fs::read_dir(operator.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn an_export_that_is_killed_is_in_the_trail_all_the_same() {
+    let database = Sqlite::migrated().await;
+    let store = SqliteStore::new(database.pool.clone());
+    store.restore(&events()).await.unwrap();
+    let operator = Operator::of(&database.url);
+    let mut command = operator.command(&["export"]);
+    // Nobody reads: it does not get to its end.
+    let mut export = command
+        .env("DATABASE_URL", &database.url)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let exports = async || {
+        let filter = "action:audit.export.create".parse().unwrap();
+        let page = store.page(&filter, Seek::Newest, PageSize::MAX).await;
+        page.unwrap().events
+    };
+    soon(async {
+        while exports().await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    export.kill().await.unwrap();
+    assert_eq!(exports().await[0].outcome(), Outcome::Pending);
+}
+
+#[tokio::test]
+async fn an_export_has_events_of_times_to_come_and_not_itself() {
+    let database = Sqlite::migrated().await;
+    let store = SqliteStore::new(database.pool.clone());
+    store
+        .append(&[old(-40, "alice"), old(1, "bob")])
+        .await
+        .unwrap();
+    let operator = Operator::of(&database.url);
+    let said = operator.does(&["export"]).await;
+    assert_eq!(said.objects().len(), 2, "{said:?}");
 }

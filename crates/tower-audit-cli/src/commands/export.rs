@@ -2,16 +2,14 @@
 
 use std::time::Instant;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::ValueEnum;
 use serde_json::json;
-use tower_audit_core::{
-    Actor, AuditEvent, EventReader as _, EventWriter as _, Metadata, Outcome, Seek, StoreError,
-    Target,
-};
+use tower_audit_core::{AuditEvent, EventId, EventReader as _, Filter, Metadata, PageSize, Seek};
 use tower_audit_sqlx::AnyStore;
 use tower_audit_web::export::{Compression, Compressor, Format as Text};
 
+use super::record::Record;
 use crate::{
     Done,
     args::Query,
@@ -76,28 +74,28 @@ pub(super) async fn run(
     let place = Place::of(&args.to);
     let (format, compress) = chosen(&args, &place.name())?;
     let begun = (Utc::now(), Instant::now());
-    let mut filter = args.query.filter(begun.0)?;
-    // What is written meanwhile is not of this export: it would have no end.
-    let now = format!(
-        "created:..{}",
-        begun.0.to_rfc3339_opts(SecondsFormat::Micros, true)
-    );
-    filter = filter.and(tower_audit_core::Filter::parse(&now, begun.0)?);
+    let filter = args.query.filter(begun.0)?;
+    let filter = filter.and(until_now(store, begun.0).await?);
     let seek = if args.newest {
         Seek::Newest
     } else {
         Seek::Oldest
     };
     let mut sink = Sink::open(&place).await?;
-    let rows = match written(store.stream(filter, seek), (format, compress), &mut sink).await {
-        Ok(rows) => rows,
+    let record = Record::begin(store, EXPORT, said(&args, format), output).await?;
+    let events = store.stream(filter, seek);
+    let own = record.as_ref().map(Record::id);
+    let (rows, done) = match written(events, own, (format, compress), &mut sink).await {
+        Ok(rows) => (rows, sink.finish().await),
         Err(error) => {
             sink.give_up().await;
-            return Err(error);
+            (0, Err(error))
         }
     };
-    sink.finish().await?;
-    record(store, &args, format, (rows, begun.1), output).await?;
+    match record {
+        Some(record) => record.end(store, done, &[("rows", rows)]).await?,
+        None => done?,
+    }
     let seconds = begun.1.elapsed().as_secs_f64();
     if place != Place::Pipe {
         match output.is_json {
@@ -106,6 +104,17 @@ pub(super) async fn run(
         }
     }
     Ok(Done::Well)
+}
+
+/// Returns what is there up to the newest event, whose time may lie ahead: what is written meanwhile is not of this export, which would
+/// have no end.
+async fn until_now(store: &AnyStore, now: DateTime<Utc>) -> anyhow::Result<Filter> {
+    let newest = store
+        .page(&Filter::new(), Seek::Newest, PageSize::new(1)?)
+        .await?;
+    let newest = newest.events.first().map_or(now, AuditEvent::created_at);
+    let newest = newest.to_rfc3339_opts(SecondsFormat::Micros, true);
+    Ok(Filter::parse(&format!("created:..{newest}"), now)?)
 }
 
 /// Returns what was asked for, or what the name says.
@@ -139,6 +148,7 @@ fn chosen(args: &Export, name: &str) -> anyhow::Result<(Format, Compression)> {
 /// Writes them, and returns how many there were.
 async fn written(
     mut events: tower_audit_core::store::EventStream<'_, AnyStore>,
+    own: Option<EventId>,
     (format, compression): (Format, Compression),
     sink: &mut Sink,
 ) -> anyhow::Result<u64> {
@@ -148,6 +158,9 @@ async fn written(
     sink.write(&encoder.head()?).await?;
     let mut ready = Vec::new();
     while let Some(event) = events.next().await? {
+        if Some(event.id()) == own {
+            continue;
+        }
         ready.extend(encoder.push(event)?);
         rows += 1;
         progress.add(1);
@@ -214,31 +227,14 @@ impl Encoder {
     }
 }
 
-/// Records that there was an export. Who may not write makes one all the same, and reads that nobody will know.
-async fn record(
-    store: &AnyStore,
-    args: &Export,
-    format: Format,
-    (rows, begun): (u64, Instant),
-    output: &mut Output,
-) -> anyhow::Result<()> {
+/// Returns what the trail says of it.
+fn said(args: &Export, format: Format) -> (Metadata, Option<Metadata>) {
     let name = format.to_possible_value();
     let name = name.as_ref().map_or("", |name| name.get_name());
-    let search = args.query.text();
-    let event = AuditEvent::builder(Actor::system(), EXPORT, Target::new("audit_log", ""))
-        .outcome(Outcome::Success)
-        .duration(begun.elapsed())
-        .metadata("by", "tower-audit export")
-        .metadata("format", name)
-        .metadata("rows", rows);
-    let event = event.captured(Metadata::from_iter([("search", search)]));
-    match store.append(&[event.build()]).await {
-        Ok(()) => Ok(()),
-        Err(StoreError::NotReady { .. } | StoreError::Unavailable(_)) => {
-            output.aside("this export is not recorded in the trail: the database does not take an event from this user")
-        }
-        Err(error) => Err(error.into()),
-    }
+    let about = [("by", "tower-audit export"), ("format", name)];
+    // It may name people: what is captured is hidden from whoever may not see what is personal.
+    let captured = Metadata::from_iter([("search", args.query.text())]);
+    (Metadata::from_iter(about), Some(captured))
 }
 
 const EXPORT: &str = "audit.export.create";

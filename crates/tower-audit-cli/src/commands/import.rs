@@ -4,9 +4,10 @@ use std::{io::BufRead, time::Instant};
 
 use anyhow::Context as _;
 use serde_json::json;
-use tower_audit_core::{Actor, AuditEvent, EventWriter as _, Outcome, StoreError, Target};
+use tower_audit_core::{AuditEvent, Metadata, StoreError};
 use tower_audit_sqlx::AnyStore;
 
+use super::record::Record;
 use crate::{
     Done,
     output::Output,
@@ -52,9 +53,14 @@ pub(super) async fn run(
     let begun = Instant::now();
     let source = Source::open(&place).await?;
     let is_parquet = args.parquet || place.name().ends_with(".parquet");
-    let progress = match source.bytes() {
-        Some(bytes) if !is_parquet => Progress::of_bytes("importing", bytes),
-        _ => Progress::of_rows("importing"),
+    let progress = progress(&source, is_parquet);
+    let about = Metadata::from_iter([
+        ("by", "tower-audit import".to_owned()),
+        ("from", place.name()),
+    ]);
+    let record = match store {
+        Some(store) => Record::begin(store, IMPORT, (about, None), output).await?,
+        None => None,
     };
     let mut work = Work {
         store,
@@ -63,19 +69,17 @@ pub(super) async fn run(
         report: Report::default(),
         output,
     };
-    if is_parquet {
-        for (n, event) in parquet::Rows::of(source.into_file()?)?.enumerate() {
-            work.take(&format!("row {}", n + 1), event).await?;
-            progress.add(1);
-        }
-    } else {
-        work.lines(source.into_text()?, &progress).await?;
-    }
-    work.write().await?;
+    let done = work.all(source, is_parquet, &progress).await;
     let report = work.report;
     drop(progress);
-    if let Some(store) = store {
-        record(store, &place, &report, begun).await?;
+    let counts = [
+        ("read", report.read),
+        ("new", report.new),
+        ("bad", report.bad),
+    ];
+    match (record, store) {
+        (Some(record), Some(store)) => record.end(store, done, &counts).await?,
+        _ => done?,
     }
     said(&report, begun, args.dry_run, output)?;
     Ok(if report.bad > 0 {
@@ -109,6 +113,13 @@ fn said(report: &Report, begun: Instant, is_dry: bool, output: &mut Output) -> a
     }
 }
 
+fn progress(source: &Source, is_parquet: bool) -> Progress {
+    match source.bytes() {
+        Some(bytes) if !is_parquet => Progress::of_bytes("importing", bytes),
+        _ => Progress::of_rows("importing"),
+    }
+}
+
 /// An import that runs.
 struct Work<'a> {
     store: Option<&'a AnyStore>,
@@ -120,6 +131,23 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    async fn all(
+        &mut self,
+        source: Source,
+        is_parquet: bool,
+        progress: &Progress,
+    ) -> anyhow::Result<()> {
+        if is_parquet {
+            for (n, event) in parquet::Rows::of(source.into_file()?)?.enumerate() {
+                self.take(&format!("row {}", n + 1), event).await?;
+                progress.add(1);
+            }
+        } else {
+            self.lines(source.into_text()?, progress).await?;
+        }
+        self.write().await
+    }
+
     async fn lines(
         &mut self,
         mut text: Box<dyn BufRead>,
@@ -223,28 +251,7 @@ impl Work<'_> {
     }
 }
 
-/// Records that there was an import: rows that came this way were not seen by a service.
-async fn record(
-    store: &AnyStore,
-    place: &Place,
-    report: &Report,
-    begun: Instant,
-) -> anyhow::Result<()> {
-    if report.new == 0 {
-        return Ok(());
-    }
-    let event = AuditEvent::builder(Actor::system(), IMPORT, Target::new("audit_log", ""))
-        .outcome(Outcome::Success)
-        .duration(begun.elapsed())
-        .metadata("by", "tower-audit import")
-        .metadata("from", place.name())
-        .metadata("read", report.read)
-        .metadata("new", report.new)
-        .build();
-    let recorded = store.append(&[event]).await;
-    recorded.context("the events are imported; that they were could not be recorded")
-}
-
+/// Rows that came this way were not seen by a service, so the trail says that there was an import.
 const IMPORT: &str = "audit.log.import";
 
 /// How many events are written at once.

@@ -11,6 +11,7 @@ mod pages;
 mod partitions;
 mod prune;
 mod query;
+mod record;
 mod serve;
 mod spool;
 

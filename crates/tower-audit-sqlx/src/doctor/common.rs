@@ -1,8 +1,8 @@
 //! What is looked at in the same way in every database.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{SecondsFormat, TimeDelta, Utc};
 use tower_audit_core::{EventReader, Filter, PageSize, Seek, StoreError};
 
 use super::{Check, Findings};
@@ -90,34 +90,6 @@ fn one(drift: &Drift, findings: &mut Findings) {
     findings.problem(check, said, to_do);
 }
 
-/// Compares a clock with ours: what it said, and between which moments it was asked.
-pub(super) fn clock(
-    theirs: DateTime<Utc>,
-    ours: (DateTime<Utc>, Instant),
-    findings: &mut Findings,
-) {
-    let (began, asked) = ours;
-    let took = asked.elapsed();
-    let between = began + TimeDelta::from_std(took / 2).unwrap_or_default();
-    let skew = (theirs - between).abs();
-    // As much of it as may be the way to the database and back is not the clocks'.
-    let least = skew - TimeDelta::from_std(took).unwrap_or_default();
-    let said = format!("{:.3} s from that of this machine", seconds(skew));
-    if least > MOST_SKEW {
-        findings.problem(
-            Check::Clock,
-            said,
-            "let both keep their time by NTP: the times of rows, leases and retention depend on it",
-        );
-    } else {
-        findings.fine(Check::Clock, said);
-    }
-}
-
-fn seconds(delta: TimeDelta) -> f64 {
-    delta.to_std().unwrap_or_default().as_secs_f64()
-}
-
 /// Looks for rows that nobody has completed.
 pub(super) async fn pending(store: &impl EventReader, findings: &mut Findings) {
     let until = Utc::now() - TimeDelta::hours(1);
@@ -188,5 +160,3 @@ async fn dropping<D: Database>(store: &D) -> Result<Option<String>, StoreError> 
 pub(super) fn answered(what: &str, took: Duration) -> String {
     format!("{what}, answered in {:.1} ms", took.as_secs_f64() * 1_000.0)
 }
-
-const MOST_SKEW: TimeDelta = TimeDelta::seconds(2);

@@ -67,12 +67,36 @@ async fn connection(store: &PgStore, findings: &mut Findings) -> bool {
     } else {
         findings.fine(Check::Connection, said);
     }
-    common::clock(now, ours, findings);
+    clock(now, ours, findings);
     true
 }
 
 const SERVER: &str = "SELECT current_setting('server_version_num')::int4 AS version, \
      pg_catalog.pg_is_in_recovery() AS standby, clock_timestamp() AS now";
+
+/// Compares a clock with ours: what it said, and between which moments it was asked.
+fn clock(theirs: DateTime<Utc>, ours: (DateTime<Utc>, Instant), findings: &mut Findings) {
+    let (began, asked) = ours;
+    let took = asked.elapsed();
+    let between = began + TimeDelta::from_std(took / 2).unwrap_or_default();
+    let skew = (theirs - between).abs();
+    // As much of it as may be the way to the database and back is not the clocks'.
+    let least = skew - TimeDelta::from_std(took).unwrap_or_default();
+    let said = format!("{:.3} s from that of this machine", seconds(skew));
+    if least > MOST_SKEW {
+        findings.problem(
+            Check::Clock,
+            said,
+            "let both keep their time by NTP: the times of rows, leases and retention depend on it",
+        );
+    } else {
+        findings.fine(Check::Clock, said);
+    }
+}
+
+fn seconds(delta: TimeDelta) -> f64 {
+    delta.to_std().unwrap_or_default().as_secs_f64()
+}
 
 /// Looks for partitions of which somebody can change or delete rows.
 async fn guards(store: &PgStore, findings: &mut Findings) -> sqlx::Result<()> {
@@ -245,5 +269,7 @@ async fn dropped(store: &PgStore) -> Vec<String> {
 
 /// How many runs of the retention are looked at: three years of daily ones.
 const RUNS: usize = 1_100;
+
+const MOST_SKEW: TimeDelta = TimeDelta::seconds(2);
 
 const SOON: TimeDelta = TimeDelta::days(3);

@@ -1,0 +1,79 @@
+//! What the command does to a trail, as an event of it: pending first, so that what was killed leaves a trace, too.
+
+use std::{slice, time::Instant};
+
+use anyhow::Context as _;
+use tower_audit_core::{
+    Actor, AuditEvent, AuditEventBuilder, EventId, EventWriter as _, Metadata, Outcome, StoreError,
+    Target,
+};
+use tower_audit_sqlx::AnyStore;
+
+use crate::output::{Output, is_broken_pipe};
+
+/// Something that goes on, and is in the trail.
+pub(super) struct Record {
+    id: EventId,
+    event: AuditEventBuilder,
+    begun: Instant,
+}
+
+impl Record {
+    /// Records that something begins; `None`, with a word about it, if this user cannot have it recorded.
+    pub(super) async fn begin(
+        store: &AnyStore,
+        action: &'static str,
+        (metadata, captured): (Metadata, Option<Metadata>),
+        output: &mut Output,
+    ) -> anyhow::Result<Option<Self>> {
+        let mut event = AuditEvent::builder(Actor::system(), action, Target::new("audit_log", ""))
+            .all_metadata(metadata);
+        if let Some(captured) = captured {
+            event = event.captured(captured);
+        }
+        let pending = event.clone().outcome(Outcome::Pending).build();
+        let event = event.id(pending.id()).created_at(pending.created_at());
+        match store.append(slice::from_ref(&pending)).await {
+            Ok(()) => Ok(Some(Self {
+                id: pending.id(),
+                event,
+                begun: Instant::now(),
+            })),
+            // Whoever may read can do so in other ways, too.
+            Err(StoreError::NotReady { .. } | StoreError::Rejected(_)) => {
+                output.aside(format!(
+                    "this is not recorded in the trail as `{action}`: the database takes no event that begins and ends from this user"
+                ))?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the id of its event.
+    pub(super) fn id(&self) -> EventId {
+        self.id
+    }
+
+    /// Records how it ended, and returns that.
+    pub(super) async fn end(
+        self,
+        store: &AnyStore,
+        done: anyhow::Result<()>,
+        counts: &[(&str, u64)],
+    ) -> anyhow::Result<()> {
+        let outcome = match &done {
+            Ok(()) => Outcome::Success,
+            // Whoever reads has seen enough.
+            Err(error) if is_broken_pipe(error) => Outcome::Aborted,
+            Err(_) => Outcome::Failure,
+        };
+        let counted = counts.iter().fold(self.event, |event, (name, count)| {
+            event.metadata(*name, *count)
+        });
+        let ended = counted.outcome(outcome).duration(self.begun.elapsed());
+        let recorded = store.append(&[ended.build().completing()]).await;
+        done?;
+        recorded.context("it is done; that it was could not be recorded")
+    }
+}
