@@ -139,6 +139,28 @@ async fn in_postgres_with_full_indexes_one_leads_to_the_rows_of_every_documented
 }
 
 #[tokio::test]
+async fn an_object_of_frequent_parts_is_not_gathered_from_its_index() {
+    let database = Postgres::fresh().await;
+    let store = PgStore::builder(database.pool.clone()).indexes(Indexes::Full);
+    let store = store.build().unwrap();
+    tower_audit::migrate(&store).await.unwrap();
+    fill(&database, ROWS).await;
+    let uses_it = async |search: &str| {
+        let filter: Filter = search.parse().unwrap();
+        let plans = store
+            .explain_page(&filter, Seek::Newest, PageSize::default())
+            .await
+            .unwrap();
+        plans
+            .iter()
+            .any(|plan| plan.contains("idx_audit_logs_metadata"))
+    };
+    assert!(!uses_it(r#"meta:{"plan": "pro", "seats": 45}"#).await);
+    assert!(uses_it("meta.plan:rare-plan").await);
+    assert!(uses_it(r#"meta:{"plan": "rare-plan", "seats": 45}"#).await);
+}
+
+#[tokio::test]
 async fn in_sqlite_an_index_leads_to_the_rows_of_every_documented_filter() {
     for indexes in [Indexes::Lean, Indexes::Full] {
         let database = Sqlite::fresh().await;

@@ -89,7 +89,7 @@ pub fn main() -> ExitCode {
         // Whoever reads has seen enough, as `head` has.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", output::causes(&error));
             ExitCode::FAILURE
         }
     }

@@ -70,6 +70,21 @@ fn clean(text: &str) -> String {
         .collect()
 }
 
+/// Returns an error with its causes. Some say their cause themselves: it is said once.
+pub(crate) fn causes(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !said.ends_with(&cause) {
+            if !said.is_empty() {
+                said.push_str(": ");
+            }
+            said.push_str(&cause);
+        }
+    }
+    clean(&said)
+}
+
 /// Returns whether nobody reads any more.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<io::Error>();
@@ -79,6 +94,16 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let error = anyhow::anyhow!("no route").context("could not connect: no route");
+        let error = error.context("the database cannot be reached");
+        assert_eq!(
+            causes(&error),
+            "the database cannot be reached: could not connect: no route"
+        );
+    }
 
     #[test]
     fn what_was_stored_is_no_command_to_the_terminal() {

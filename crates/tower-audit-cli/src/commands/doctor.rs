@@ -12,7 +12,10 @@ use tower_audit_sqlx::{
     doctor::{Check, Doctor, Finding, Severity},
 };
 
-use crate::{Done, output::Output};
+use crate::{
+    Done,
+    output::{Output, causes},
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Examine {
@@ -42,7 +45,7 @@ pub(super) async fn run(
         }
         // That it cannot be reached is what the doctor is asked about.
         Err(error) => vec![
-            Finding::new(Check::Connection, Severity::Problem, format!("{error:#}")).to_do(
+            Finding::new(Check::Connection, Severity::Problem, causes(&error)).to_do(
                 "see that the database runs, that it can be reached from here, and that the URL and the user are right",
             ),
         ],
@@ -90,10 +93,14 @@ fn print(findings: &[Finding], output: &mut Output) -> anyhow::Result<()> {
             .filter(|finding| finding.severity == severity);
         of.count()
     };
+    let of = |severity, word: &str| match count(severity) {
+        1 => format!("1 {word}"),
+        some => format!("{some} {word}s"),
+    };
     output.line(format!(
-        "{} problems, {} warnings",
-        count(Severity::Problem),
-        count(Severity::Warning)
+        "{}, {}",
+        of(Severity::Problem, "problem"),
+        of(Severity::Warning, "warning")
     ))
 }
 
@@ -107,7 +114,7 @@ fn of_spool(folder: &Path) -> Vec<Finding> {
                 Finding::new(
                     Check::Spool,
                     Severity::Warning,
-                    format!("could not be looked at: {error:#}"),
+                    format!("could not be looked at: {}", causes(&error)),
                 )
                 .to_do("give the folder that the service spools to, as a user who may read it"),
             ];

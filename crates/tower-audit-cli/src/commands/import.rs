@@ -10,7 +10,7 @@ use tower_audit_sqlx::AnyStore;
 use super::record::Record;
 use crate::{
     Done,
-    output::Output,
+    output::{Output, causes},
     parquet,
     place::{Place, Source},
     progress::Progress,
@@ -194,13 +194,16 @@ impl Work<'_> {
     async fn bad(&mut self, at: &str, error: &anyhow::Error) -> anyhow::Result<()> {
         if self.skips_bad {
             self.report.bad += 1;
-            return self.output.aside(format!("{at} is no event: {error:#}"));
+            return self
+                .output
+                .aside(format!("{at} is no event: {}", causes(error)));
         }
         // Those before it are complete: to import the mended file again adds the rest.
         self.write().await?;
         anyhow::bail!(
-            "{at} is no event: {error:#}\n  {} events before it were read and {} of them written; mend it and import it again, \
+            "{at} is no event: {}\n  {} events before it were read and {} of them written; mend it and import it again, \
              or give --skip-bad",
+            causes(error),
             self.report.read,
             self.report.new
         )
@@ -240,7 +243,8 @@ impl Work<'_> {
                     self.report.read -= 1;
                     self.report.bad += 1;
                     let error = anyhow::Error::from(error);
-                    self.output.aside(format!("{at} is refused: {error:#}"))?;
+                    self.output
+                        .aside(format!("{at} is refused: {}", causes(&error)))?;
                 }
                 Err(error) => {
                     return Err(error).with_context(|| format!("{at} is refused by the database"));

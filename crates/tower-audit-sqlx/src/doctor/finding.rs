@@ -157,8 +157,12 @@ impl Findings {
         let mut why = error.to_string();
         let mut source = error.source();
         while let Some(error) = source {
-            why.push_str(": ");
-            why.push_str(&error.to_string());
+            let cause = error.to_string();
+            // Some say their cause themselves.
+            if !why.ends_with(&cause) {
+                why.push_str(": ");
+                why.push_str(&cause);
+            }
             source = error.source();
         }
         self.warning(
