@@ -4,6 +4,7 @@ use std::{str::FromStr as _, time::Duration};
 
 use anyhow::{Context as _, bail};
 use sqlx::{
+    ConnectOptions as _, Connection as _,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
@@ -49,6 +50,12 @@ async fn postgres(settings: &Settings, making: Making) -> anyhow::Result<PgStore
         .ok()
         .context("the URL of the database cannot be read: postgres://user:password@host:5432/name")?
         .application_name("tower-audit");
+    // A pool tries for as long as it may wait: why it cannot, a single connection says at once.
+    let once = tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await;
+    let connection = once
+        .context("the database does not answer")?
+        .context("the database cannot be reached")?;
+    let _ = connection.close().await;
     let pool = PgPoolOptions::new()
         .max_connections(3)
         .acquire_timeout(CONNECT_TIMEOUT)
@@ -85,12 +92,20 @@ async fn sqlite(settings: &Settings, making: Making) -> anyhow::Result<SqliteSto
         .max_connections(3)
         .connect_with(options)
         .await
-        .context("the database cannot be opened")?;
+        .with_context(|| {
+            let path = options_path(&settings.database);
+            format!("{path} cannot be opened: see that it is there (`tower-audit migrate` makes it) and may be read and written")
+        })?;
     let mut store = SqliteStore::builder(pool).indexes(making.indexes);
     if let Some(table) = &settings.table {
         store = store.table(table);
     }
     Ok(store.build()?)
+}
+
+fn options_path(url: &str) -> &str {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    path.split('?').next().unwrap_or_default()
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -65,14 +65,20 @@ use self::{args::Args, output::Output};
 /// Runs the command with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    // A file `.env` that is not there is none; one that cannot be read must not pass for one.
-    if let Err(error) = dotenvy::dotenv()
+    // A file `.env` that is not there is none; one that cannot be read must not pass for one, but whoever gives the database
+    // otherwise does not need it.
+    let dotenv = dotenvy::dotenv();
+    let args = match Args::try_parse_from(std::env::args_os().map(args::shield)) {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    if let Err(error) = dotenv
         && !error.not_found()
+        && args.database.is_none()
     {
-        eprintln!("error: the file .env cannot be read: {error}");
+        eprintln!("error: {}", of_dotenv(&error));
         return ExitCode::FAILURE;
     }
-    let args = Args::parse_from(std::env::args_os().map(args::shield));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -92,6 +98,33 @@ pub fn main() -> ExitCode {
             eprintln!("error: {}", output::causes(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Says what is wrong with the command line, or what was asked for instead of running it.
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = output::without_passwords(&error.to_string());
+    let written = match error.use_stderr() {
+        true => std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()),
+        false => std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()),
+    };
+    let code = match written {
+        Ok(()) => u8::try_from(error.exit_code()).unwrap_or(2),
+        Err(_) => 1,
+    };
+    ExitCode::from(code)
+}
+
+/// Says what is wrong with the file `.env`, and nothing of what is in it.
+fn of_dotenv(error: &dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::LineParse(_, at) => format!(
+            "the file .env of this folder or of one above it has a line that is no setting, wrong at its character {}: text with \
+             spaces stands in quotes. Mend it, or give --database",
+            at + 1
+        ),
+        dotenvy::Error::Io(error) => format!("the file .env cannot be read: {error}"),
+        _ => "the file .env cannot be read".to_owned(),
     }
 }
 

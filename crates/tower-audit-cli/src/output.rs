@@ -43,6 +43,20 @@ impl Output {
         let mut table = Table::new();
         table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header);
         for row in rows {
+            table.add_row(row.map(|cell| clean(&one_line(&cell))));
+        }
+        Ok(writeln!(self.out, "{table}")?)
+    }
+
+    /// Writes a table of which cells may have lines: none of what was stored as it is.
+    pub(crate) fn page<const N: usize>(
+        &mut self,
+        header: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> anyhow::Result<()> {
+        let mut table = Table::new();
+        table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header);
+        for row in rows {
             table.add_row(row.map(|cell| clean(&cell)));
         }
         Ok(writeln!(self.out, "{table}")?)
@@ -64,10 +78,40 @@ fn clean(text: &str) -> String {
     text.chars()
         .map(|char| match char {
             '\n' => '\n',
-            char if char.is_control() => '\u{FFFD}',
+            char if char.is_control() || reorders(char) => '\u{FFFD}',
             char => char,
         })
         .collect()
+}
+
+/// Returns whether a character lets the text around it appear in another order.
+fn reorders(char: char) -> bool {
+    matches!(char, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Keeps text that was stored from looking like a row of its own.
+fn one_line(text: &str) -> String {
+    text.replace('\n', "\u{FFFD}")
+}
+
+/// Hides the passwords of URLs, wherever somebody wrote them.
+pub(crate) fn without_passwords(text: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let end = after.find(|char: char| char.is_whitespace() || "/\"'`".contains(char));
+        let (authority, behind) = after.split_at(end.unwrap_or(after.len()));
+        match authority.rsplit_once('@') {
+            Some((user, host)) => {
+                let user = user.split(':').next().unwrap_or_default();
+                shown.push_str(&format!("{user}:***@{host}"));
+            }
+            None => shown.push_str(authority),
+        }
+        rest = behind;
+    }
+    shown + rest
 }
 
 /// Returns an error with its causes. Some say their cause themselves: it is said once.
@@ -82,7 +126,7 @@ pub(crate) fn causes(error: &anyhow::Error) -> String {
             said.push_str(&cause);
         }
     }
-    clean(&said)
+    clean(&without_passwords(&said))
 }
 
 /// Returns whether nobody reads any more.
@@ -94,6 +138,23 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_password_of_a_url_is_shown() {
+        let said = without_passwords(
+            "no 'postgres://app:s3:cr@t@db:5/x?y' and s3://bucket/a@b, http://u@h",
+        );
+        assert_eq!(
+            said,
+            "no 'postgres://app:***@db:5/x?y' and s3://bucket/a@b, http://u:***@h"
+        );
+    }
+
+    #[test]
+    fn what_was_stored_reorders_nothing_and_makes_no_row() {
+        assert_eq!(clean("a\u{202E}b\u{2066}"), "a\u{FFFD}b\u{FFFD}");
+        assert_eq!(one_line("a\nb"), "a\u{FFFD}b");
+    }
 
     #[test]
     fn a_cause_that_was_said_is_not_said_again() {

@@ -35,7 +35,8 @@ impl Settings {
             None if Path::new(DEFAULT_FILE).exists() => read(Path::new(DEFAULT_FILE))?,
             None => File::default(),
         };
-        let Some(database) = args.database.clone().or(file.database) else {
+        let given = args.database.clone().filter(|url| !url.is_empty());
+        let Some(database) = given.or(file.database) else {
             bail!(
                 "which database? Give --database, set DATABASE_URL, or write `database` into {DEFAULT_FILE}"
             );

@@ -7,6 +7,7 @@ use tower_audit_core::{
     store::{Buckets, Count, Histogram, StoreStatus, Tail, TailPosition, Top},
 };
 
+use crate::Restored;
 use crate::migrate::{Drift, Migrate, MigrateError, MigrationStatus};
 
 /// A store of either database, for whoever learns at run time which one it is. Cheap to clone.
@@ -50,13 +51,13 @@ impl From<crate::SqliteStore> for AnyStore {
 }
 
 impl AnyStore {
-    /// Writes events that come from elsewhere, with the time at which they were recorded there; returns how many of them were
-    /// not there before. What is there stays as it is.
+    /// Writes events that come from elsewhere, with the time at which they were recorded there. What is there stays as it is, but for a
+    /// pending row that gets its end.
     ///
     /// # Errors
     ///
     /// Returns a [`StoreError`] as [`EventWriter::append`] does.
-    pub async fn restore(&self, batch: &[AuditEvent]) -> Result<u64, StoreError> {
+    pub async fn restore(&self, batch: &[AuditEvent]) -> Result<Restored, StoreError> {
         with_store!(self, store => store.restore(batch).await)
     }
 }

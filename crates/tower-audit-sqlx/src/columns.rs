@@ -145,8 +145,11 @@ where
     where
         i64: Decode<'r, R::Database> + Type<R::Database>,
     {
-        let micros = self.get(column)?;
-        DateTime::from_timestamp_micros(micros)
+        let micros: i64 = self.get(column)?;
+        // Somebody else may have written a time that nobody can show. It is shown as the nearest one: a row must not hide the
+        // others.
+        let shown = micros.clamp(FIRST_MICROS, LAST_MICROS);
+        DateTime::from_timestamp_micros(shown)
             .ok_or_else(|| StoreError::Unreadable(Box::new(TimeOutOfRange(micros))))
     }
 }
@@ -159,6 +162,10 @@ fn object(text: &str) -> Metadata {
 fn unreadable(error: impl Into<BoxError>) -> StoreError {
     StoreError::Unreadable(error.into())
 }
+
+/// The first and the last moment that RFC 3339 can write: of the years 1 to 9999.
+const FIRST_MICROS: i64 = -62_135_596_800_000_000;
+const LAST_MICROS: i64 = 253_402_300_799_999_999;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0} microseconds is no time that can be shown")]

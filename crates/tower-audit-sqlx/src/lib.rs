@@ -67,6 +67,8 @@ mod postgres;
 mod query;
 mod record_in;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod restored;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod retention;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -80,6 +82,8 @@ pub use migrate::{
 #[cfg(feature = "postgres")]
 pub use postgres::{PgStore, PgStoreBuilder, Roles, partitions};
 pub use record_in::RecordIn;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use restored::Restored;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder};
 pub use table::{IdentifierError, Indexes};

@@ -52,7 +52,7 @@ async fn rows(store: &AnyStore) -> Vec<Value> {
 /// Exports a trail, imports it into two empty ones, and compares all three.
 async fn is_the_same_after(url: &str, store: AnyStore, name: &str) {
     let from = Operator::of(url);
-    assert_eq!(store.restore(&events()).await.unwrap(), 703);
+    assert_eq!(store.restore(&events()).await.unwrap().new, 703);
     let expected = rows(&store).await;
     assert_eq!(expected.len(), 703);
     from.does(&["export", "--to", name]).await;
@@ -238,4 +238,102 @@ async fn an_export_has_events_of_times_to_come_and_not_itself() {
     let operator = Operator::of(&database.url);
     let said = operator.does(&["export"]).await;
     assert_eq!(said.objects().len(), 2, "{said:?}");
+}
+
+#[tokio::test]
+async fn the_end_of_a_pending_row_is_imported() {
+    let (postgres, sqlite) = (Postgres::migrated().await, Sqlite::migrated().await);
+    for url in [&postgres.url, &sqlite.url] {
+        let operator = Operator::of(url);
+        let ended = serde_json::to_string(&old(1, "alice")).unwrap();
+        let pending = ended.replace("\"denied\"", "\"pending\"");
+        assert_ne!(ended, pending);
+        std::fs::write(operator.path().join("pending.jsonl"), pending).unwrap();
+        std::fs::write(operator.path().join("ended.jsonl"), ended).unwrap();
+        operator.does(&["import", "pending.jsonl"]).await;
+        let said = operator.does(&["import", "ended.jsonl", "--json"]).await;
+        let report = &said.objects()[0];
+        assert_eq!(
+            (&report["new"], &report["completed"]),
+            (&json!(0), &json!(1))
+        );
+        let found = operator.does(&["search", "--json", "actor:alice"]).await;
+        assert_eq!(found.objects()[0]["outcome"], "denied");
+    }
+}
+
+#[tokio::test]
+async fn events_that_a_table_swallows_are_not_said_to_be_there() {
+    let (postgres, sqlite) = (Postgres::migrated().await, Sqlite::migrated().await);
+    sqlx::raw_sql("CREATE RULE r AS ON INSERT TO control_plane.audit_logs WHERE NEW.actor_id = 'alice' DO INSTEAD NOTHING")
+        .execute(&postgres.pool)
+        .await
+        .unwrap();
+    sqlx::raw_sql("CREATE TRIGGER mine BEFORE INSERT ON audit_logs WHEN NEW.actor_id = 'alice' BEGIN SELECT RAISE(IGNORE); END")
+        .execute(&sqlite.pool)
+        .await
+        .unwrap();
+    for url in [&postgres.url, &sqlite.url] {
+        let operator = Operator::of(url);
+        std::fs::write(
+            operator.path().join("a.jsonl"),
+            serde_json::to_string(&old(1, "alice")).unwrap(),
+        )
+        .unwrap();
+        let said = operator.runs(&["import", "a.jsonl"]).await;
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.error.contains("a rule or a trigger"), "{said:?}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_export_goes_through_links_and_into_pipes_and_keeps_the_rights_of_a_file() {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+
+    let database = Sqlite::migrated().await;
+    let store = SqliteStore::new(database.pool.clone());
+    store.append(&[old(1, "alice")]).await.unwrap();
+    let operator = Operator::of(&database.url);
+    let path = |name: &str| operator.path().join(name);
+
+    std::fs::write(path("file"), "before").unwrap();
+    std::fs::set_permissions(path("file"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    symlink(path("file"), path("link")).unwrap();
+    operator.does(&["export", "--to", "link"]).await;
+    assert!(path("link").is_symlink());
+    assert!(
+        std::fs::read_to_string(path("file"))
+            .unwrap()
+            .contains("alice")
+    );
+    let mode = std::fs::metadata(path("file"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o640);
+
+    let made = tokio::process::Command::new("mkfifo")
+        .arg(path("pipe"))
+        .status();
+    assert!(made.await.unwrap().success());
+    let reader = tokio::process::Command::new("cat")
+        .arg(path("pipe"))
+        .output();
+    let (read, said) =
+        soon(async { tokio::join!(reader, operator.does(&["export", "--to", "pipe"])) }).await;
+    assert_eq!(said.code, 0);
+    assert!(
+        String::from_utf8(read.unwrap().stdout)
+            .unwrap()
+            .contains("alice")
+    );
+    assert!(
+        std::fs::metadata(path("pipe"))
+            .unwrap()
+            .file_type()
+            .is_fifo()
+    );
+    let folder = operator.runs(&["export", "--to", "."]).await;
+    assert!(folder.error.contains("it is a folder"), "{folder:?}");
 }

@@ -251,3 +251,65 @@ async fn a_database_that_cannot_be_reached_is_a_finding() {
     assert!(problems[0].starts_with("connection: "), "{problems:?}");
     assert!(!problems[0].contains("hunter2"), "{problems:?}");
 }
+
+#[tokio::test]
+async fn the_doctor_warns_of_what_may_swallow_events() {
+    let database = Postgres::migrated().await;
+    let operator = Operator::of(&database.url);
+    let table = "control_plane.audit_logs";
+    for (break_it, mend, expected) in [
+        (
+            format!("CREATE RULE r AS ON INSERT TO {table} DO INSTEAD NOTHING"),
+            format!("DROP RULE r ON {table}"),
+            "rule r of audit_logs was added by somebody",
+        ),
+        (
+            format!("ALTER TABLE {table} ADD COLUMN mine text NOT NULL"),
+            format!("ALTER TABLE {table} DROP COLUMN mine"),
+            "column audit_logs.mine was added by somebody",
+        ),
+    ] {
+        run(&database, &break_it).await;
+        let said = operator.does(&["doctor", "--quiet"]).await;
+        assert!(said.out.contains(expected), "{said:?}");
+        run(&database, &mend).await;
+        let said = operator.does(&["doctor", "--quiet"]).await;
+        assert_eq!(said.out, "0 problems, 0 warnings\n");
+    }
+    names(
+        &operator,
+        &database,
+        (
+            &format!("ALTER TABLE {table} SET UNLOGGED"),
+            &format!("ALTER TABLE {table} SET LOGGED"),
+        ),
+        &["table: table audit_logs is `UNLOGGED`"],
+    )
+    .await;
+    names(
+        &operator,
+        &database,
+        (
+            "DELETE FROM control_plane.audit_logs_retention",
+            "INSERT INTO control_plane.audit_logs_retention DEFAULT VALUES",
+        ),
+        &["retention: the row of the lease is gone"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_doctor_may_not_see_does_not_pass_for_healthy() {
+    let operator = Operator::of(&Sqlite::migrated().await.url);
+    let said = operator.runs(&["doctor", "--spool", "/nowhere"]).await;
+    assert_eq!(said.code, 3, "{said:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_wrong_with_a_new_trail_in_sqlite() {
+    let database = Sqlite::migrated().await;
+    let said = Operator::of(&database.url)
+        .does(&["doctor", "--quiet"])
+        .await;
+    assert_eq!(said.out, "0 problems, 0 warnings\n");
+}

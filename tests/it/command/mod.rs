@@ -365,6 +365,8 @@ async fn what_is_wrong_is_said_with_what_to_do() {
             "cannot be reached",
         ),
         (&["frobnicate"], 2, "unrecognized subcommand"),
+        (&["postgres://u:hunter2@h/d"], 2, "postgres://u:***@h/d"),
+        (&["search", "--since", "1x"], 1, "write an age such as 30m"),
     ] {
         let said = operator.runs(arguments).await;
         assert_eq!(said.code, code, "{arguments:?}: {said:?}");
@@ -373,4 +375,78 @@ async fn what_is_wrong_is_said_with_what_to_do() {
     }
     let nothing = said(&mut operator.command(&["search"])).await;
     assert!(nothing.error.contains("which database?"), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_settings_that_cannot_be_read_tells_nothing_of_what_is_in_it() {
+    let database = Sqlite::migrated().await;
+    let operator = Operator::of(&database.url);
+    std::fs::write(
+        operator.path().join(".env"),
+        "DATABASE_URL=postgres://app:hunter2 is it@db/app\n",
+    )
+    .unwrap();
+    let without = said(&mut operator.command(&["search"])).await;
+    assert_eq!(without.code, 1, "{without:?}");
+    assert!(without.error.contains("the file .env"), "{without:?}");
+    assert!(!without.error.contains("hunter2"), "{without:?}");
+    operator.does(&["search"]).await;
+    let help = said(&mut operator.command(&["--help"])).await;
+    assert_eq!(help.code, 0, "{help:?}");
+    assert!(help.out.contains("Exit codes"), "{help:?}");
+}
+
+#[tokio::test]
+async fn a_row_of_a_time_that_nobody_can_show_hides_no_other_one() {
+    let database = Postgres::migrated().await;
+    let store = PgStore::new(database.pool.clone());
+    store.append(&[old(1, "alice")]).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO control_plane.audit_logs (actor_id, actor_type, action, target_type, target_id, outcome, created_at) \
+         VALUES ('eve', 'user', 'a.b', 't', '1', 'success', '290000-01-01')",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    let operator = Operator::of(&database.url);
+    let found = operator.does(&["search", "--json"]).await.objects();
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0]["created_at"], "9999-12-31T23:59:59.999999Z");
+    let exported = operator.does(&["export", "-action:audit.*"]).await;
+    assert_eq!(exported.objects().len(), 2, "{exported:?}");
+    let doctor = operator.runs(&["doctor"]).await;
+    assert!(doctor.out.contains("after the year 9999"), "{doctor:?}");
+    // More of them than a page has.
+    sqlx::raw_sql(
+        "INSERT INTO control_plane.audit_logs (actor_id, actor_type, action, target_type, target_id, outcome, created_at) \
+         SELECT 'eve', 'user', 'a.b', 't', '1', 'success', '280000-01-01' FROM generate_series(1, 3000)",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    let ends = operator.runs(&["export"]).await;
+    assert_eq!(ends.code, 1, "{ends:?}");
+    assert!(ends.error.contains("beyond the year 9999"), "{ends:?}");
+}
+
+#[tokio::test]
+async fn partitions_of_days_stay_days_after_a_conversion() {
+    let database = Postgres::migrated().await;
+    let operator = Operator::of(&database.url);
+    let there = operator
+        .does(&["partitions", "convert", "--to", "daily", "--json"])
+        .await
+        .objects();
+    assert!(there.len() > 1, "{there:?}");
+    operator.does(&["partitions", "create"]).await;
+    operator.does(&["doctor"]).await;
+    let store = PgStore::new(database.pool.clone());
+    for partition in &store.partitions().await.unwrap()[1..] {
+        let length = partition.until.unwrap() - partition.from.unwrap();
+        assert_eq!(length, TimeDelta::days(1), "{partition:?}");
+    }
+    let again = operator
+        .does(&["partitions", "convert", "--to", "monthly"])
+        .await;
+    assert!(again.error.contains("has partitions already"), "{again:?}");
 }

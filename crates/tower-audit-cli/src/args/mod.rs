@@ -13,7 +13,7 @@ use crate::commands::{Examine, Export, Import, Serve, Spool};
 
 /// Operate and read an audit trail in Postgres or SQLite.
 #[derive(Debug, Parser)]
-#[command(name = "tower-audit", version, arg_required_else_help = true)]
+#[command(name = "tower-audit", version, arg_required_else_help = true, after_long_help = AFTER, after_help = AFTER)]
 pub(crate) struct Args {
     /// The database, as postgres://user@host/name or sqlite:///path/audit.db
     #[arg(
@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Tail(Tail),
     /// Count the most frequent values of a field
     Top(Top),
-    /// Count events over time, by outcome
+    /// Count events over time, by outcome: of the last day, unless --since says otherwise
     Histogram(Histogram),
     /// Write events into a file or an object store
     Export(Export),
@@ -267,6 +267,12 @@ pub(crate) enum Partitions {
         to: Length,
     },
 }
+
+const AFTER: &str = "\
+Settings come from flags, then from the environment (and a file .env), then from tower-audit.toml.
+
+Exit codes: 0 done, 1 failed, 2 the command line is wrong, 3 something has to be done (migrate --status and
+--verify, doctor, spool, import --skip-bad), 4 there is no such event or hold.";
 
 /// How long a partition is.
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -25,7 +25,11 @@ pub(super) async fn top(store: &AnyStore, args: Top, output: &mut Output) -> any
     let top = store.top(&filter, args.field, size).await?;
     if output.is_json {
         for value in &top.values {
-            output.json(&json!({"value": value.value, "events": value.events}))?;
+            output.json(&json!({
+                "value": value.value,
+                "events": value.events,
+                "counted_from": top.counted_from,
+            }))?;
         }
         return Ok(Done::Well);
     }
@@ -54,7 +58,9 @@ pub(super) async fn histogram(
     let histogram = store.histogram(&filter, buckets).await?;
     if output.is_json {
         for bucket in &histogram.buckets {
-            output.json(bucket)?;
+            let mut bucket = serde_json::to_value(bucket)?;
+            bucket["counted_from"] = json!(histogram.counted_from);
+            output.json(&bucket)?;
         }
         return Ok(Done::Well);
     }

@@ -2,14 +2,17 @@
 
 use std::time::Instant;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
 use clap::ValueEnum;
 use serde_json::json;
 use tower_audit_core::{AuditEvent, EventId, EventReader as _, Filter, Metadata, PageSize, Seek};
 use tower_audit_sqlx::AnyStore;
 use tower_audit_web::export::{Compression, Compressor, Format as Text};
 
-use super::record::Record;
+use super::{
+    record::{Interrupted, Record},
+    serve::stop_signal,
+};
 use crate::{
     Done,
     args::Query,
@@ -85,7 +88,12 @@ pub(super) async fn run(
     let record = Record::begin(store, EXPORT, said(&args, format), output).await?;
     let events = store.stream(filter, seek);
     let own = record.as_ref().map(Record::id);
-    let (rows, done) = match written(events, own, (format, compress), &mut sink).await {
+    let stop = stop_signal()?;
+    let written = tokio::select! {
+        written = written(events, own, (format, compress), &mut sink) => written,
+        () = stop => Err(Interrupted.into()),
+    };
+    let (rows, done) = match written {
         Ok(rows) => (rows, sink.finish().await),
         Err(error) => {
             sink.give_up().await;
@@ -113,6 +121,10 @@ async fn until_now(store: &AnyStore, now: DateTime<Utc>) -> anyhow::Result<Filte
         .page(&Filter::new(), Seek::Newest, PageSize::new(1)?)
         .await?;
     let newest = newest.events.first().map_or(now, AuditEvent::created_at);
+    if newest.year() >= 9_999 {
+        // That is as far as times are shown, and what somebody else wrote may be later.
+        return Ok(Filter::new());
+    }
     let newest = newest.to_rfc3339_opts(SecondsFormat::Micros, true);
     Ok(Filter::parse(&format!("created:..{newest}"), now)?)
 }

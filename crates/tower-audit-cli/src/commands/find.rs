@@ -73,7 +73,7 @@ pub(super) async fn show(
         };
         [name.clone(), value]
     });
-    output.table(["field", "value"], rows)?;
+    output.page(["field", "value"], rows)?;
     Ok(Done::Well)
 }
 

@@ -5,7 +5,7 @@ use std::{io::BufRead, time::Instant};
 use anyhow::Context as _;
 use serde_json::json;
 use tower_audit_core::{AuditEvent, Metadata, StoreError};
-use tower_audit_sqlx::AnyStore;
+use tower_audit_sqlx::{AnyStore, Restored};
 
 use super::record::Record;
 use crate::{
@@ -40,7 +40,15 @@ pub(crate) struct Import {
 struct Report {
     read: u64,
     new: u64,
+    completed: u64,
     bad: u64,
+}
+
+impl Report {
+    fn add(&mut self, restored: Restored) {
+        self.new += restored.new;
+        self.completed += restored.completed;
+    }
 }
 
 /// Writes the events of a file; those that are there stay as they are.
@@ -90,11 +98,16 @@ pub(super) async fn run(
 }
 
 fn said(report: &Report, begun: Instant, is_dry: bool, output: &mut Output) -> anyhow::Result<()> {
-    let Report { read, new, bad } = *report;
+    let Report {
+        read,
+        new,
+        completed,
+        bad,
+    } = *report;
     let seconds = begun.elapsed().as_secs_f64();
     if output.is_json {
         return output.json(&json!({
-            "read": read, "new": new, "bad": bad, "dry_run": is_dry, "seconds": seconds,
+            "read": read, "new": new, "completed": completed, "bad": bad, "dry_run": is_dry, "seconds": seconds,
         }));
     }
     let bad = match bad {
@@ -106,9 +119,13 @@ fn said(report: &Report, begun: Instant, is_dry: bool, output: &mut Output) -> a
             "{read} events could be read{bad}; nothing was written"
         ))
     } else {
-        let there = read - new;
+        let there = read - new - completed;
+        let completed = match completed {
+            0 => String::new(),
+            some => format!(", {some} were pending and have their end now"),
+        };
         output.line(format!(
-            "{read} events read{bad}: {new} are new, {there} were there already, in {seconds:.1} s"
+            "{read} events read{bad}: {new} are new{completed}, {there} were there already, in {seconds:.1} s"
         ))
     }
 }
@@ -157,7 +174,15 @@ impl Work<'_> {
         loop {
             line.clear();
             number += 1;
-            let read = std::io::Read::take(&mut text, MAX_LINE).read_until(b'\n', &mut line)?;
+            let read = std::io::Read::take(&mut text, MAX_LINE).read_until(b'\n', &mut line);
+            let read = match read {
+                Ok(read) => read,
+                Err(error) => {
+                    let error = anyhow::Error::from(error)
+                        .context("it cannot be read further: it may be cut off");
+                    return self.stop(&format!("line {number}"), &error).await;
+                }
+            };
             if read == 0 {
                 return Ok(());
             }
@@ -167,11 +192,15 @@ impl Work<'_> {
                     "line {number} is longer than {MAX_LINE} bytes: this is no file of events"
                 );
             }
-            let text = line.trim_ascii();
+            let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
+            let text = text.trim_ascii();
             if text.is_empty() {
                 continue;
             }
-            let event = serde_json::from_slice(text).map_err(anyhow::Error::from);
+            let event = match text.starts_with(b"{") {
+                true => serde_json::from_slice(text).map_err(anyhow::Error::from),
+                false => Err(anyhow::anyhow!("a line is a JSON object")),
+            };
             self.take(&format!("line {number}"), event).await?;
         }
     }
@@ -198,7 +227,11 @@ impl Work<'_> {
                 .output
                 .aside(format!("{at} is no event: {}", causes(error)));
         }
-        // Those before it are complete: to import the mended file again adds the rest.
+        self.stop(at, error).await
+    }
+
+    /// Writes what was read, and fails: to import the mended file again adds the rest.
+    async fn stop(&mut self, at: &str, error: &anyhow::Error) -> anyhow::Result<()> {
         self.write().await?;
         anyhow::bail!(
             "{at} is no event: {}\n  {} events before it were read and {} of them written; mend it and import it again, \
@@ -219,7 +252,7 @@ impl Work<'_> {
         }
         let events: Vec<_> = batch.iter().map(|(_, event)| event.clone()).collect();
         match store.restore(&events).await {
-            Ok(new) => self.report.new += new,
+            Ok(restored) => self.report.add(restored),
             Err(StoreError::Rejected(_)) => self.one_by_one(store, batch).await?,
             Err(error) => {
                 return Err(error).context(
@@ -238,7 +271,7 @@ impl Work<'_> {
     ) -> anyhow::Result<()> {
         for (at, event) in batch {
             match store.restore(&[event]).await {
-                Ok(new) => self.report.new += new,
+                Ok(restored) => self.report.add(restored),
                 Err(error) if self.skips_bad => {
                     self.report.read -= 1;
                     self.report.bad += 1;

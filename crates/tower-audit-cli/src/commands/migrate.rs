@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use tower_audit_sqlx::{
-    AnyStore, Drift, Indexes, PgStore, Roles, drift, migrate, migration_sql, migration_status,
-    partitions::Layout,
+    AnyStore, Drift, Indexes, MigrateError, PgStore, Roles, drift, migrate, migration_sql,
+    migration_status, partitions::Layout,
 };
 
 use super::find::time;
@@ -33,12 +33,38 @@ pub(super) async fn run(
         return print(&store, &args, output).await;
     }
     let store = connect::store_to_make(settings, making(&args, true)).await?;
-    migrate(&store).await?;
+    migrate(&store)
+        .await
+        .map_err(|error| explained(error, settings))?;
+    if let (AnyStore::Postgres(store), Some(_)) = (&store, args.layout)
+        && store.partitions().await?.is_empty()
+    {
+        output.aside(
+            "the table is there without partitions, and stays as it is: `tower-audit partitions convert` makes some",
+        )?;
+    }
     if args.roles {
         let (store, roles) = roles(&store, &args)?;
         store.create_roles(&roles).await?;
     }
     status(&store, output).await
+}
+
+/// Says what to do about a table of somebody else.
+fn explained(error: MigrateError, settings: &Settings) -> anyhow::Error {
+    let is_there = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
+        error.source()
+    })
+    .any(|error| error.to_string().contains("already exists"));
+    let error = anyhow::Error::from(error);
+    if !is_there {
+        return error;
+    }
+    let table = settings.table.as_deref().unwrap_or("audit_logs");
+    error.context(format!(
+        "something of the name {table} is there that these migrations did not make: give another --table or --schema, or move it out of \
+         the way (the guide about moving says how)"
+    ))
 }
 
 fn making(args: &Migrate, file: bool) -> Making {

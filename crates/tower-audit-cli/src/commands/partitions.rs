@@ -22,6 +22,10 @@ pub(super) async fn run(
             store.create_partitions().await?;
         }
         Partitions::Convert { to } => {
+            if !store.partitions().await?.is_empty() {
+                output.aside("the table has partitions already, and stays as it is")?;
+                return list(&store, output).await;
+            }
             let _progress = Progress::of_time("converting");
             store.convert(Conversion::to(to.into())).await?;
         }

@@ -30,9 +30,10 @@ impl Query {
                 "--since" => format!("created:{time}.."),
                 _ => format!("created:..{time}"),
             };
-            let range = Filter::parse(&text, now)
-                .map_err(|error| anyhow::anyhow!("{}", error.hint()))
-                .with_context(|| format!("{flag} {time} is no time"))?;
+            let range = Filter::parse(&text, now).ok().with_context(|| {
+                let time = time.trim_start_matches('-');
+                format!("{flag} {time} is no time; write an age such as 30m, 24h, 7d or 4w, yesterday, 2026-11-17 or 2026-11-17T09:30Z")
+            })?;
             filter = filter.and(range);
         }
         Ok(filter)

@@ -1,6 +1,6 @@
 //! What the command does to a trail, as an event of it: pending first, so that what was killed leaves a trace, too.
 
-use std::{slice, time::Instant};
+use std::{fmt, slice, time::Instant};
 
 use anyhow::Context as _;
 use tower_audit_core::{
@@ -10,6 +10,18 @@ use tower_audit_core::{
 use tower_audit_sqlx::AnyStore;
 
 use crate::output::{Output, is_broken_pipe};
+
+/// Somebody has stopped it.
+#[derive(Debug)]
+pub(super) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted: nothing is there under that name")
+    }
+}
+
+impl std::error::Error for Interrupted {}
 
 /// Something that goes on, and is in the trail.
 pub(super) struct Record {
@@ -65,7 +77,7 @@ impl Record {
         let outcome = match &done {
             Ok(()) => Outcome::Success,
             // Whoever reads has seen enough.
-            Err(error) if is_broken_pipe(error) => Outcome::Aborted,
+            Err(error) if is_broken_pipe(error) || error.is::<Interrupted>() => Outcome::Aborted,
             Err(_) => Outcome::Failure,
         };
         let counted = counts.iter().fold(self.event, |event, (name, count)| {

@@ -24,6 +24,7 @@ impl Place {
     pub(crate) fn of(text: &str) -> Self {
         match text {
             "-" => Self::Pipe,
+            url if url.starts_with("file://") => Self::File(url["file://".len()..].into()),
             url if url.contains("://") => Self::Url(url.to_owned()),
             path => Self::File(path.into()),
         }
@@ -60,6 +61,7 @@ mod tests {
     fn a_place_is_what_it_looks_like_and_its_name_has_no_secret() {
         assert_eq!(Place::of("-"), Place::Pipe);
         assert_eq!(Place::of("a/b.jsonl").name(), "b.jsonl");
+        assert_eq!(Place::of("file:///a/b.csv"), Place::File("/a/b.csv".into()));
         let url = Place::of("s3://bucket/audit/2026.parquet?token=hunter2");
         assert_eq!(url.name(), "2026.parquet");
     }

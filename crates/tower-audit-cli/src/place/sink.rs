@@ -1,6 +1,10 @@
 //! Where bytes go. What is not finished is not there.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use tempfile::NamedTempFile;
@@ -9,7 +13,9 @@ use super::Place;
 
 /// Takes the bytes of an export.
 pub(crate) enum Sink {
-    Pipe(std::io::Stdout),
+    Pipe(io::Stdout),
+    /// A device or a named pipe: written to as it is, and never replaced.
+    Special(File),
     /// A file beside the one that it becomes.
     File(NamedTempFile, PathBuf),
     #[cfg(feature = "cloud")]
@@ -20,17 +26,9 @@ impl Sink {
     /// Begins to write there. A file that is there stays as it is until the export is finished.
     pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
         match place {
-            Place::Pipe => Ok(Self::Pipe(std::io::stdout())),
+            Place::Pipe => Ok(Self::Pipe(io::stdout())),
             Place::File(path) => {
-                let folder = match path.parent() {
-                    Some(folder) if !folder.as_os_str().is_empty() => folder,
-                    _ => std::path::Path::new("."),
-                };
-                let file = tempfile::Builder::new()
-                    .prefix(".tower-audit-")
-                    .tempfile_in(folder)
-                    .with_context(|| format!("{} cannot be written", path.display()))?;
-                Ok(Self::File(file, path.clone()))
+                file(path).with_context(|| format!("{} cannot be written", path.display()))
             }
             #[cfg(feature = "cloud")]
             Place::Url(url) => Ok(Self::Cloud(super::cloud::Upload::begin(url).await?)),
@@ -42,6 +40,7 @@ impl Sink {
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         match self {
             Self::Pipe(out) => out.write_all(bytes)?,
+            Self::Special(file) => file.write_all(bytes)?,
             Self::File(file, path) => file
                 .write_all(bytes)
                 .with_context(|| format!("{} cannot be written", path.display()))?,
@@ -55,6 +54,7 @@ impl Sink {
     pub(crate) async fn finish(self) -> anyhow::Result<()> {
         match self {
             Self::Pipe(mut out) => out.flush()?,
+            Self::Special(mut file) => file.flush()?,
             Self::File(file, path) => {
                 file.as_file().sync_all()?;
                 file.persist(&path)
@@ -70,9 +70,37 @@ impl Sink {
     pub(crate) async fn give_up(self) {
         match self {
             // Its file goes with it.
-            Self::Pipe(_) | Self::File(..) => {}
+            Self::Pipe(_) | Self::Special(_) | Self::File(..) => {}
             #[cfg(feature = "cloud")]
             Self::Cloud(upload) => upload.give_up().await,
         }
     }
+}
+
+/// Opens what is behind a path: a file beside the one that is to be, or what is there if that is none.
+fn file(path: &Path) -> anyhow::Result<Sink> {
+    // A link stays one, and leads to the new file.
+    let path = match fs::canonicalize(path) {
+        Ok(path) => path,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(error.into()),
+    };
+    let there = match fs::metadata(&path) {
+        Ok(there) if there.is_dir() => anyhow::bail!("it is a folder: give the name of a file"),
+        Ok(there) if !there.is_file() => {
+            return Ok(Sink::Special(OpenOptions::new().write(true).open(&path)?));
+        }
+        there => there.ok(),
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let file = tempfile::Builder::new()
+        .prefix(".tower-audit-")
+        .tempfile_in(folder)?;
+    if let Some(there) = there {
+        file.as_file().set_permissions(there.permissions())?;
+    }
+    Ok(Sink::File(file, path))
 }

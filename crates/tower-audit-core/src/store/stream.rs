@@ -62,7 +62,13 @@ impl<'a, R: EventReader> EventStream<'a, R> {
                 return Ok(None);
             };
             let page = self.reader.page(&self.filter, seek, self.size).await?;
-            self.seek = seek.after(&page);
+            let after = seek.after(&page);
+            // Rows of a time that cannot be shown are shown as of another one: nobody would get past many of them.
+            let goes_on = after.and_then(Seek::cursor);
+            if goes_on.is_some_and(|position| !seek.reaches(position)) {
+                return Err(StoreError::Unreadable(Box::new(NoWayOn)));
+            }
+            self.seek = after;
             self.page = page.events.into();
             if seek.is_forward() {
                 self.page.make_contiguous().reverse();
@@ -85,6 +91,10 @@ impl<'a, R: EventReader> EventStream<'a, R> {
         }
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("there are too many rows of times that cannot be shown, beyond the year 9999, to read on")]
+struct NoWayOn;
 
 impl<R> fmt::Debug for EventStream<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,8 +7,9 @@ use tower_audit_core::{EventReader, Filter, PageSize, Seek, StoreError};
 
 use super::{Check, Findings};
 use crate::{
+    any::AnyStore,
     migrate::{Drift, Migrate, MigrateError},
-    retention::{Database, Holds, RetentionError},
+    retention::{Holds, RetentionError, floor},
 };
 
 /// Looks at the migrations; returns whether there is a table.
@@ -75,6 +76,17 @@ fn one(drift: &Drift, findings: &mut Findings) {
         _ => Check::Table,
     };
     if drift.is_addition() {
+        let definition = drift.found.as_deref().unwrap_or_default();
+        let is_required = definition.contains("NOT NULL") && !definition.contains("DEFAULT");
+        let kind = drift.object.split(' ').next();
+        // What is run for each row, or refuses some.
+        if matches!(kind, Some("rule" | "trigger" | "constraint")) || is_required {
+            return findings.warning(
+                check,
+                said,
+                "see that it keeps no event from being written, and changes none: what it does is not ours",
+            );
+        }
         return findings.fine(check, said);
     }
     let to_do = match (check, &drift.expected) {
@@ -123,7 +135,8 @@ pub(super) async fn pending(store: &impl EventReader, findings: &mut Findings) {
 }
 
 /// Looks at the holds, and at what retention left behind.
-pub(super) async fn retention<D: Database>(store: &D, holds: &Holds, findings: &mut Findings) {
+pub(super) async fn retention(store: AnyStore, findings: &mut Findings) {
+    let holds = Holds::new(store.clone());
     match holds.list().await {
         Ok(holds) => findings.fine(
             Check::Retention,
@@ -136,24 +149,13 @@ pub(super) async fn retention<D: Database>(store: &D, holds: &Holds, findings: &
         ),
         Err(error) => return findings.unseen(Check::Retention, &error),
     }
-    match dropping(store).await {
-        Ok(None) => {}
-        Ok(Some(partition)) => findings.warning(
+    match floor(store).await {
+        Ok(floor) => findings.fine(
             Check::Retention,
-            format!("the partition {partition} was taken out of the table, and not dropped"),
-            "run `tower-audit prune` with the same policy: it goes on there",
+            format!("nothing younger than {floor} can be deleted"),
         ),
         Err(error) => findings.unseen(Check::Retention, &error),
     }
-}
-
-async fn dropping<D: Database>(store: &D) -> Result<Option<String>, StoreError> {
-    let (_, lease) = store.table_and("_retention");
-    let mut tx = store.begin().await?;
-    let sql = crate::query::Sql::new(format!("SELECT dropping FROM {lease}"));
-    let dropping = store.text(&mut tx, sql).await?;
-    store.commit(tx).await?;
-    Ok(dropping)
 }
 
 /// Says how quick the database was.

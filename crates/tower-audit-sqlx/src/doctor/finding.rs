@@ -165,7 +165,7 @@ impl Findings {
             }
             source = error.source();
         }
-        self.warning(
+        self.problem(
             check,
             format!("could not be looked at: {why}"),
             "run it as a user who may read the trail and its tables",

@@ -7,10 +7,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use tower_audit_core::{EventReader as _, Seek};
 
 use super::{Check, Findings, common};
-use crate::{
-    postgres::{PgStore, Roles},
-    retention::Holds,
-};
+use crate::postgres::{PgStore, Roles};
 
 pub(super) async fn examine(store: &PgStore, roles: &Roles, findings: &mut Findings) {
     if !connection(store, findings).await {
@@ -20,16 +17,18 @@ pub(super) async fn examine(store: &PgStore, roles: &Roles, findings: &mut Findi
         return;
     }
     common::drift(store, findings).await;
-    if let Err(error) = guards(store, findings).await {
-        findings.unseen(Check::Triggers, &error);
+    if let Err(error) = times(store, findings).await {
+        findings.unseen(Check::Table, &error);
     }
     if let Err(error) = privileges(store, roles, findings).await {
         findings.unseen(Check::Privileges, &error);
     }
     partitions(store, findings).await;
     common::pending(store, findings).await;
-    let holds = Holds::new(store.clone());
-    common::retention(store, &holds, findings).await;
+    common::retention(store.clone().into(), findings).await;
+    if let Err(error) = lease(store, findings).await {
+        findings.unseen(Check::Retention, &error);
+    }
 }
 
 /// Looks at the server; returns whether it answers.
@@ -98,39 +97,57 @@ fn seconds(delta: TimeDelta) -> f64 {
     delta.to_std().unwrap_or_default().as_secs_f64()
 }
 
-/// Looks for partitions of which somebody can change or delete rows.
-async fn guards(store: &PgStore, findings: &mut Findings) -> sqlx::Result<()> {
+/// Looks for rows of times that nobody can show: somebody else wrote them.
+async fn times(store: &PgStore, findings: &mut Findings) -> sqlx::Result<()> {
     let (schema, table) = store.name();
-    let unguarded: Vec<(String, String)> = sqlx::query_as(UNGUARDED)
-        .bind(schema.as_str())
-        .bind(table.as_str())
-        .fetch_all(store.pool())
+    let name = format!(r#""{}"."{}""#, schema.as_str(), table.as_str());
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM {name} WHERE created_at >= '10000-01-01T00:00:00Z') \
+             OR EXISTS (SELECT 1 FROM {name} WHERE created_at < '0001-01-01T00:00:00Z')"
+    );
+    let is_there: bool = sqlx::query_scalar(AssertSqlSafe(sql))
+        .fetch_one(store.pool())
         .await?;
-    for (partition, missing) in unguarded {
+    if is_there {
         findings.problem(
-            Check::Triggers,
-            format!("the partition {partition} does not refuse {missing}: a trigger is disabled or missing"),
-            "find out who did this and what was changed, then run ALTER TABLE ... ENABLE TRIGGER ALL on it, or make the \
-             trigger again as the other partitions have it",
+            Check::Table,
+            "there are rows of times before the year 1 or after the year 9999, which are shown as of the nearest one",
+            "no service writes them: find out who did, and whether that user has to insert by SQL of their own",
         );
     }
     Ok(())
 }
 
-/// Of each partition, what none of its triggers with our function refuses.
-const UNGUARDED: &str = "WITH t AS ( \
-        SELECT c.oid, n.oid AS schema FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-        WHERE n.nspname = $1 AND c.relname = $2), \
-    guard AS ( \
-        SELECT i.inhrelid AS part, bit_or(CASE WHEN g.tgenabled IN ('O', 'A') THEN g.tgtype::int4 ELSE 0 END) AS does \
-        FROM t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid \
-        LEFT JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = i.inhrelid \
-            AND g.tgfoid = (SELECT p.oid FROM pg_catalog.pg_proc AS p WHERE p.proname = $2 || '_append_only' AND p.pronamespace = t.schema) \
-        GROUP BY i.inhrelid) \
-    SELECT c.relname::text, concat_ws(' and ', \
-        CASE WHEN does IS NULL OR does & 24 <> 24 THEN 'UPDATE and DELETE' END, CASE WHEN does IS NULL OR does & 32 = 0 THEN 'TRUNCATE' END) \
-    FROM guard JOIN pg_catalog.pg_class AS c ON c.oid = guard.part \
-    WHERE does IS NULL OR does & 56 <> 56 ORDER BY 1";
+/// Looks at the row of the lease, and at what a run left behind.
+async fn lease(store: &PgStore, findings: &mut Findings) -> sqlx::Result<()> {
+    let (schema, table) = store.name();
+    let sql = format!(
+        r#"SELECT dropping FROM "{}"."{}_retention""#,
+        schema.as_str(),
+        table.as_str()
+    );
+    let lease: Option<Option<String>> = sqlx::query_scalar(AssertSqlSafe(sql))
+        .fetch_optional(store.pool())
+        .await?;
+    match lease {
+        None => findings.problem(
+            Check::Retention,
+            "the row of the lease is gone, so nobody can delete and the floor is not kept",
+            format!(
+                "find out who deleted it, then INSERT INTO {}.{}_retention DEFAULT VALUES",
+                schema.as_str(),
+                table.as_str()
+            ),
+        ),
+        Some(Some(partition)) => findings.warning(
+            Check::Retention,
+            format!("the partition {partition} was taken out of the table, and not dropped"),
+            "run `tower-audit prune` with the same policy: it goes on there",
+        ),
+        Some(None) => {}
+    }
+    Ok(())
+}
 
 /// Looks at what this user may do, and at the roles, where they are there.
 async fn privileges(store: &PgStore, roles: &Roles, findings: &mut Findings) -> sqlx::Result<()> {

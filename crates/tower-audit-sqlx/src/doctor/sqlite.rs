@@ -5,7 +5,7 @@ use std::time::Instant;
 use tower_audit_core::EventWriter as _;
 
 use super::{Check, Findings, common};
-use crate::{retention::Holds, sqlite::SqliteStore};
+use crate::sqlite::SqliteStore;
 
 pub(super) async fn examine(store: &SqliteStore, findings: &mut Findings) {
     if !connection(store, findings).await {
@@ -17,8 +17,7 @@ pub(super) async fn examine(store: &SqliteStore, findings: &mut Findings) {
     common::drift(store, findings).await;
     privileges(store, findings).await;
     common::pending(store, findings).await;
-    let holds = Holds::new(store.clone());
-    common::retention(store, &holds, findings).await;
+    common::retention(store.clone().into(), findings).await;
 }
 
 /// Looks at the file; returns whether it can be read.

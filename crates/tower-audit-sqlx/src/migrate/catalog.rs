@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row as _};
 
-use super::{SOURCES_OF_POSTGRES, drift::Objects, fill};
+use super::{Drift, SOURCES_OF_POSTGRES, drift::Objects, fill};
 use crate::{postgres::PgStore, table::Identifier};
 
 /// What the migrations make, as `CATALOG` would return it.
@@ -77,6 +77,40 @@ pub(super) async fn found(
     Ok(Some((objects, kind == "p")))
 }
 
+/// Returns, of each partition, what it does not refuse.
+pub(super) async fn unguarded(
+    connection: &mut PgConnection,
+    store: &PgStore,
+) -> sqlx::Result<Vec<Drift>> {
+    let (schema, table) = store.name();
+    let found: Vec<(String, String)> = sqlx::query_as(UNGUARDED)
+        .bind(schema.as_str())
+        .bind(table.as_str())
+        .fetch_all(connection)
+        .await?;
+    let drift = found.into_iter().map(|(partition, missing)| Drift {
+        object: format!("trigger of the partition {partition}"),
+        expected: Some("refuses UPDATE, DELETE and TRUNCATE".to_owned()),
+        found: Some(format!("does not refuse {missing}: disabled or missing")),
+    });
+    Ok(drift.collect())
+}
+
+/// Of each partition, what none of its triggers with our function refuses.
+const UNGUARDED: &str = "WITH t AS ( \
+        SELECT c.oid, n.oid AS schema FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+        WHERE n.nspname = $1 AND c.relname = $2), \
+    guard AS ( \
+        SELECT i.inhrelid AS part, bit_or(CASE WHEN g.tgenabled IN ('O', 'A') THEN g.tgtype::int4 ELSE 0 END) AS does \
+        FROM t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid \
+        LEFT JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = i.inhrelid \
+            AND g.tgfoid = (SELECT p.oid FROM pg_catalog.pg_proc AS p WHERE p.proname = $2 || '_append_only' AND p.pronamespace = t.schema) \
+        GROUP BY i.inhrelid) \
+    SELECT c.relname::text, concat_ws(' and ', \
+        CASE WHEN does IS NULL OR does & 24 <> 24 THEN 'UPDATE and DELETE' END, CASE WHEN does IS NULL OR does & 32 = 0 THEN 'TRUNCATE' END) \
+    FROM guard JOIN pg_catalog.pg_class AS c ON c.oid = guard.part \
+    WHERE does IS NULL OR does & 56 <> 56 ORDER BY 1";
+
 /// Returns the body that the last migration that made this function gave it.
 fn expected_body(schema: &Identifier, table: &Identifier, function: &str) -> Option<String> {
     let head = format!("FUNCTION \"{{schema}}\".\"{{table}}_{function}\"() RETURNS trigger");
@@ -124,6 +158,12 @@ const CATALOG: &str = "WITH t AS ( \
         || p.proname || CASE g.tgenabled WHEN 'D' THEN ' (disabled)' WHEN 'R' THEN ' (only on replicas)' ELSE '' END \
     FROM t JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = t.oid AND NOT g.tgisinternal \
     JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid \
+    UNION ALL \
+    SELECT format('rule %s of %s', r.rulename, t.relname), 'ON ' || CASE r.ev_type WHEN '2' THEN 'UPDATE' WHEN '3' THEN 'INSERT' WHEN '4' THEN 'DELETE' ELSE 'SELECT' END \
+    FROM t JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = t.oid \
+    UNION ALL \
+    SELECT format('table %s', t.relname), CASE c.relpersistence WHEN 'p' THEN 'permanent' WHEN 'u' THEN 'UNLOGGED' ELSE 'TEMPORARY' END \
+    FROM t JOIN pg_catalog.pg_class AS c ON c.oid = t.oid \
     UNION ALL \
     SELECT format('function %s', p.proname), \
         l.lanname || CASE WHEN p.prosecdef THEN ' SECURITY DEFINER' ELSE '' END || coalesce(' SET ' || array_to_string(p.proconfig, '; '), '') \

@@ -137,7 +137,10 @@ impl Migrate for PgStore {
             expected.objects.append(&mut expected.full);
         }
         let full: &Objects = &expected.full;
-        Ok(compare(&expected.objects, full, &found))
+        let mut drift = compare(&expected.objects, full, &found);
+        let unguarded = catalog::unguarded(&mut connection, self).await;
+        drift.extend(unguarded.map_err(database)?);
+        Ok(drift)
     }
 }
 

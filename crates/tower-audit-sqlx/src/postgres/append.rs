@@ -16,7 +16,11 @@ use super::{
     error::{PRIVILEGE_HINT, store_error},
     partitions::{make_for, missing_room, without_room},
 };
-use crate::{pool::pool_status, record_in::RecordIn};
+use crate::{
+    pool::pool_status,
+    record_in::RecordIn,
+    restored::{Dropped, Restored},
+};
 
 impl EventWriter for PgStore {
     async fn append(&self, batch: &[AuditEvent]) -> Result<(), StoreError> {
@@ -61,25 +65,67 @@ impl EventWriter for PgStore {
 }
 
 impl PgStore {
-    /// Writes events that come from elsewhere, as an export or another table, with the time at which they were recorded there;
-    /// returns how many of them were not there before. What is there stays as it is. Waits for the database.
+    /// Writes events that come from elsewhere, as an export or another table, with the time at which they were recorded there. What
+    /// is there stays as it is, but for a pending row that gets its end. Waits for the database.
     ///
-    /// It takes a user who may insert into every column: the [writer's role](super::Roles) may not say when an event
+    /// It takes a user who may insert into every column, and read: the [writer's role](super::Roles) may not say when an event
     /// was recorded. All of a batch is written, or none of it; dropping the future leaves one of both.
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] as [`EventWriter::append`] does.
-    pub async fn restore(&self, batch: &[AuditEvent]) -> Result<u64, StoreError> {
+    /// Returns a [`StoreError`] as [`EventWriter::append`] does, and [`StoreError::Rejected`] if a rule or a trigger of the table drops
+    /// events without a word.
+    pub async fn restore(&self, batch: &[AuditEvent]) -> Result<Restored, StoreError> {
         loop {
-            let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.restore)));
-            let recorded: Vec<_> = batch.iter().map(AuditEvent::recorded_at).collect();
-            let restore = Columns::of(batch.iter()).bind(query).bind(recorded);
-            match restore.execute(&self.pool).await {
-                Ok(done) => return Ok(done.rows_affected()),
+            match self.try_restore(batch).await {
+                Ok(restored) => return restored,
                 Err(error) => self.make_room_for(batch, error).await?,
             }
         }
+    }
+
+    async fn try_restore(
+        &self,
+        batch: &[AuditEvent],
+    ) -> sqlx::Result<Result<Restored, StoreError>> {
+        let recorded: Vec<_> = batch.iter().map(AuditEvent::recorded_at).collect();
+        let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.restore)));
+        let restore = Columns::of(batch.iter()).bind(query).bind(recorded);
+        let mut tx = self.pool.begin().await?;
+        let new = restore.execute(&mut *tx).await?.rows_affected();
+        let mut restored = Restored { new, completed: 0 };
+        if new < batch.len() as u64 {
+            let ended = batch.iter();
+            let ended = ended.filter(|event| event.outcome() != Outcome::Pending);
+            let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.complete)));
+            let complete = Columns::of(ended).bind(query);
+            restored.completed = complete.execute(&mut *tx).await?.rows_affected();
+            let missing = self.missing(&mut tx, batch).await?;
+            if missing > 0 {
+                tx.rollback().await?;
+                return Ok(Err(StoreError::Rejected(Box::new(Dropped(missing)))));
+            }
+        }
+        tx.commit().await?;
+        Ok(Ok(restored))
+    }
+
+    /// Returns how many of these events are not there.
+    async fn missing(
+        &self,
+        connection: &mut PgConnection,
+        batch: &[AuditEvent],
+    ) -> sqlx::Result<u64> {
+        let ids: Vec<Uuid> = batch.iter().map(|event| event.id().as_uuid()).collect();
+        let name = &self.sql.name;
+        let missing = format!(
+            "SELECT count(*) FROM unnest($1::uuid[]) AS wanted (id) WHERE NOT EXISTS (SELECT FROM {name} AS t WHERE t.id = wanted.id)"
+        );
+        let missing: i64 = sqlx::query_scalar(AssertSqlSafe(missing))
+            .bind(ids)
+            .fetch_one(connection)
+            .await?;
+        Ok(u64::try_from(missing).unwrap_or(0))
     }
 
     /// Makes more room for a batch, if that is why it failed: each time there is more, until there is enough.

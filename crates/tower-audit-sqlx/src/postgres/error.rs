@@ -29,7 +29,7 @@ fn meaning(code: &str) -> Meaning {
 }
 
 pub(super) const PRIVILEGE_HINT: &str = "the database user lacks a privilege on the audit table: grant it USAGE on \
-     the schema and INSERT on the table, and for routes in Strict mode also SELECT and UPDATE";
+     the schema and, to write, INSERT on the table, for routes in Strict mode also SELECT and UPDATE; to read, SELECT";
 const READ_ONLY_HINT: &str = "the database is read-only: connect to the primary";
 
 #[cfg(test)]

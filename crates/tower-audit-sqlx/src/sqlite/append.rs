@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{
     Arguments as _, AssertSqlSafe, SqliteConnection, error::BoxDynError, sqlite::SqliteArguments,
 };
-use tower_audit_core::{AuditEvent, EventWriter, StoreError, store::StoreStatus};
+use tower_audit_core::{AuditEvent, EventWriter, Outcome, StoreError, store::StoreStatus};
 
 use super::{SqliteStore, error::meaning};
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     error::{MIGRATE_HINT, store_error},
     pool::pool_status,
     record_in::RecordIn,
+    restored::{Dropped, Restored},
 };
 
 impl EventWriter for SqliteStore {
@@ -79,39 +80,95 @@ impl SqliteStore {
 }
 
 impl SqliteStore {
-    /// Writes events that come from elsewhere, as an export or another table, with the time at which they were recorded there;
-    /// returns how many of them were not there before. What is there stays as it is. Waits for the write lock.
+    /// Writes events that come from elsewhere, as an export or another table, with the time at which they were recorded there. What
+    /// is there stays as it is, but for a pending row that gets its end. Waits for the write lock.
     ///
     /// All of a batch is written, or none of it; dropping the future leaves one of both.
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] as [`EventWriter::append`] does.
-    pub async fn restore(&self, batch: &[AuditEvent]) -> Result<u64, StoreError> {
+    /// Returns a [`StoreError`] as [`EventWriter::append`] does, and [`StoreError::Rejected`] if a trigger of the table drops events
+    /// without a word.
+    pub async fn restore(&self, batch: &[AuditEvent]) -> Result<Restored, StoreError> {
         match self.try_restore(batch).await {
-            Ok(new) => Ok(new),
+            Ok(restored) => restored,
             Err(error) => Err(self.store_error(error).await),
         }
     }
 
-    async fn try_restore(&self, batch: &[AuditEvent]) -> sqlx::Result<u64> {
+    async fn try_restore(
+        &self,
+        batch: &[AuditEvent],
+    ) -> sqlx::Result<Result<Restored, StoreError>> {
         let _turn = self.sql.turn.lock().await;
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let order = self.next_order(&mut tx).await?;
-        let mut new = 0;
+        let mut restored = Restored::default();
+        let mut missing = 0;
         for event in batch {
-            let mut arguments = SqliteArguments::default();
-            let recorded = event.recorded_at().map(|at| at.timestamp_micros());
-            bind(&mut arguments, event)
-                .and_then(|()| arguments.add(recorded))
-                .and_then(|()| arguments.add(order))
-                .map_err(sqlx::Error::Encode)?;
-            let sql = AssertSqlSafe(self.sql.restore.as_str());
-            let done = sqlx::query_with(sql, arguments).execute(&mut *tx).await?;
-            new += done.rows_affected();
+            if self.restore_one(&mut tx, event, order).await? {
+                restored.new += 1;
+            } else if event.outcome() != Outcome::Pending
+                && self.complete(&mut tx, event, order).await?
+            {
+                restored.completed += 1;
+            } else if !self.has(&mut tx, event).await? {
+                missing += 1;
+            }
+        }
+        if missing > 0 {
+            tx.rollback().await?;
+            return Ok(Err(StoreError::Rejected(Box::new(Dropped(missing)))));
         }
         tx.commit().await?;
-        Ok(new)
+        Ok(Ok(restored))
+    }
+
+    /// Inserts an event; returns whether it was not there.
+    async fn restore_one(
+        &self,
+        connection: &mut SqliteConnection,
+        event: &AuditEvent,
+        order: i64,
+    ) -> sqlx::Result<bool> {
+        let mut arguments = SqliteArguments::default();
+        let recorded = event.recorded_at().map(|at| at.timestamp_micros());
+        bind(&mut arguments, event)
+            .and_then(|()| arguments.add(recorded))
+            .and_then(|()| arguments.add(order))
+            .map_err(sqlx::Error::Encode)?;
+        let sql = AssertSqlSafe(self.sql.restore.as_str());
+        let done = sqlx::query_with(sql, arguments).execute(connection).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Gives a pending row its end; returns whether there was one.
+    async fn complete(
+        &self,
+        connection: &mut SqliteConnection,
+        event: &AuditEvent,
+        order: i64,
+    ) -> sqlx::Result<bool> {
+        let mut completed = false;
+        for (statement, mut arguments) in self.sql.completions.of(std::iter::once(event))? {
+            arguments.add(order).map_err(sqlx::Error::Encode)?;
+            let complete = sqlx::query_with(AssertSqlSafe(statement), arguments);
+            completed |= complete.execute(&mut *connection).await?.rows_affected() > 0;
+        }
+        Ok(completed)
+    }
+
+    async fn has(
+        &self,
+        connection: &mut SqliteConnection,
+        event: &AuditEvent,
+    ) -> sqlx::Result<bool> {
+        let name = &self.sql.name;
+        let has = format!("SELECT EXISTS (SELECT 1 FROM {name} WHERE id = ?)");
+        sqlx::query_scalar(AssertSqlSafe(has))
+            .bind(event.id().as_uuid())
+            .fetch_one(connection)
+            .await
     }
 
     /// Returns the number of the next write. Who asks holds the write lock.

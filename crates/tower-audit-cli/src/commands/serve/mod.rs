@@ -27,6 +27,8 @@ use self::{
 };
 use crate::{Done, connect, output::Output, settings::Settings};
 
+/// Browsers are asked for a name, which is recorded, and for a password: that of the environment variable TOWER_AUDIT_SERVE_PASSWORD, or
+/// else one that is made and printed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
     /// Where to listen; with port 0 on one that is free
@@ -170,7 +172,7 @@ async fn serve(
 
 /// Completes on Ctrl-C and on SIGTERM.
 #[cfg(unix)]
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -184,7 +186,7 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
 
 /// Completes on Ctrl-C.
 #[cfg(not(unix))]
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     Ok(async {
         let _ = tokio::signal::ctrl_c().await;
     })

@@ -39,7 +39,12 @@ pub(super) async fn swap(
         around.after.join("; "),
         room::statements(
             names,
-            &period.missing(&[(None, Some(until))], until, period.horizon(now)),
+            // At least one after the first: it says how long those to come are.
+            &period.missing(
+                &[(None, Some(until))],
+                until,
+                period.horizon(now).max(period.end(until)),
+            ),
         ),
     ];
     sqlx::raw_sql(AssertSqlSafe(steps.join("; ")))
