@@ -34,6 +34,9 @@
 //!
 //! # What it does not do
 //!
+//! An export that is killed by SIGKILL, or with its machine, leaves a file `.tower-audit-...` beside the one that it was to be, for its owner
+//! alone: delete it. One that is stopped by Ctrl-C or SIGTERM leaves none.
+//!
 //! It has no users of its own: whoever can connect to the database may do what its user may. Only `serve` asks for a password.
 //!
 //! # Features
