@@ -26,7 +26,7 @@ impl Source for SqliteStore {
     const UNINDEXED: &'static str = "+";
     const FINDS_NETWORKS: bool = false;
     const ENDS_AT_POSITION: bool = true;
-    const WINDOWS: [i64; 2] = [500, 1_000];
+    const WINDOWS: [i64; 2] = [350, 1_000];
     const COUNTED: [i64; 2] = [25_000, 5_000];
 
     fn table(&self) -> &str {
