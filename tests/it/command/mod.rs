@@ -366,6 +366,11 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         ),
         (&["frobnicate"], 2, "unrecognized subcommand"),
         (&["postgres://u:hunter2@h/d"], 2, "postgres://u:***@h/d"),
+        (
+            &["tail", "-f", "--until", "yesterday"],
+            1,
+            "a tail that follows has no end",
+        ),
         (&["search", "--since", "1x"], 1, "write an age such as 30m"),
     ] {
         let said = operator.runs(arguments).await;

@@ -84,6 +84,9 @@ pub(super) async fn tail(
     output: &mut Output,
 ) -> anyhow::Result<Done> {
     let filter = args.query.filter(Utc::now())?;
+    if args.follow && args.query.until.is_some() {
+        anyhow::bail!("a tail that follows has no end: leave --until away, or use search");
+    }
     // Before the events that are there: what is written meanwhile is among them, or told of.
     let mut position = match args.follow {
         true => Some(store.tail(None, PageSize::MAX).await?.position),
