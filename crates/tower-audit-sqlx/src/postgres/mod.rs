@@ -11,6 +11,7 @@ mod retention;
 mod roles;
 mod snapshot;
 mod source;
+mod statements;
 mod store;
 
 pub use roles::Roles;

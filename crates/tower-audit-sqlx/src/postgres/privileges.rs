@@ -3,7 +3,7 @@
 use super::{
     PgStore, Roles,
     roles::{COMPARED, LEASED},
-    store::COMPLETED,
+    statements::COMPLETED,
 };
 use crate::columns::WRITTEN;
 

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{PgStore, store::COMPLETED};
+use super::{PgStore, statements::COMPLETED};
 use crate::{
     columns::WRITTEN,
     migrate::{LOCK, MigrateError, books, database},
