@@ -93,7 +93,7 @@ async fn sqlite(settings: &Settings, making: Making) -> anyhow::Result<SqliteSto
         .connect_with(options)
         .await
         .with_context(|| {
-            let path = options_path(&settings.database);
+            let path = path_of(&settings.database);
             format!("{path} cannot be opened: see that it is there (`tower-audit migrate` makes it) and may be read and written")
         })?;
     let mut store = SqliteStore::builder(pool).indexes(making.indexes);
@@ -103,7 +103,8 @@ async fn sqlite(settings: &Settings, making: Making) -> anyhow::Result<SqliteSto
     Ok(store.build()?)
 }
 
-fn options_path(url: &str) -> &str {
+/// Returns the path in a URL of SQLite.
+pub(crate) fn path_of(url: &str) -> &str {
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
     path.split('?').next().unwrap_or_default()
 }

@@ -63,7 +63,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use self::{args::Args, output::Output};
+use self::{
+    args::{Args, Command},
+    output::Output,
+};
 
 /// Runs the command with the arguments of this process.
 #[must_use]
@@ -78,6 +81,10 @@ pub fn main() -> ExitCode {
     if let Err(error) = dotenv
         && !error.not_found()
         && args.database.is_none()
+        && !matches!(
+            args.command,
+            Command::Completions { .. } | Command::Man { .. }
+        )
     {
         eprintln!("error: {}", of_dotenv(&error));
         return ExitCode::FAILURE;

@@ -334,6 +334,66 @@ async fn an_export_goes_through_links_and_into_pipes_and_keeps_the_rights_of_a_f
             .file_type()
             .is_fifo()
     );
-    let folder = operator.runs(&["export", "--to", "."]).await;
-    assert!(folder.error.contains("it is a folder"), "{folder:?}");
+    for folder in [".", "new/", ""] {
+        let said = operator.runs(&["export", "--to", folder]).await;
+        assert!(said.error.contains("it is a folder"), "{said:?}");
+    }
+    symlink("later", path("dangling")).unwrap();
+    operator.does(&["export", "--to", "dangling"]).await;
+    assert!(path("dangling").is_symlink() && path("later").is_file());
+}
+
+#[tokio::test]
+async fn an_export_does_not_write_over_the_trail_that_it_reads() {
+    let database = Sqlite::migrated().await;
+    let operator = Operator::of(&database.url);
+    let trail = database.url.trim_start_matches("sqlite://");
+    for place in [trail.to_owned(), format!("{trail}-wal")] {
+        let said = operator.runs(&["export", "--to", &place]).await;
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.error.contains("is the trail itself"), "{said:?}");
+    }
+    operator.does(&["search"]).await;
+}
+
+#[tokio::test]
+async fn an_export_that_the_trail_does_not_take_says_so() {
+    let database = Postgres::migrated().await;
+    sqlx::raw_sql("CREATE RULE r AS ON INSERT TO control_plane.audit_logs DO INSTEAD NOTHING")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    let said = Operator::of(&database.url).does(&["export"]).await;
+    assert!(
+        said.error.contains("this is not recorded in the trail"),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_export_that_is_broken_off_is_in_the_trail_with_as_much_as_was_read() {
+    let database = Sqlite::migrated().await;
+    let store = SqliteStore::new(database.pool.clone());
+    store.restore(&events()).await.unwrap();
+    let operator = Operator::of(&database.url);
+    let mut command = operator.command(&["export"]);
+    let mut export = command
+        .env("DATABASE_URL", &database.url)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Whoever reads goes away after the first bytes.
+    let mut out = export.stdout.take().unwrap();
+    tokio::io::AsyncReadExt::read_u8(&mut out).await.unwrap();
+    drop(out);
+    soon(export.wait()).await.unwrap();
+    let filter = "action:audit.export.create".parse().unwrap();
+    let page = store
+        .page(&filter, Seek::Newest, PageSize::MAX)
+        .await
+        .unwrap();
+    let event = &page.events[0];
+    assert_eq!(event.outcome(), Outcome::Aborted);
+    let rows = event.metadata().as_map()["rows"].as_u64().unwrap();
+    assert!(rows > 0 && rows < 703, "{rows}");
 }

@@ -253,7 +253,7 @@ async fn a_database_that_cannot_be_reached_is_a_finding() {
 }
 
 #[tokio::test]
-async fn the_doctor_warns_of_what_may_swallow_events() {
+async fn the_doctor_names_what_swallows_or_loses_events() {
     let database = Postgres::migrated().await;
     let operator = Operator::of(&database.url);
     let table = "control_plane.audit_logs";
@@ -269,12 +269,13 @@ async fn the_doctor_warns_of_what_may_swallow_events() {
             "column audit_logs.mine was added by somebody",
         ),
     ] {
-        run(&database, &break_it).await;
-        let said = operator.does(&["doctor", "--quiet"]).await;
-        assert!(said.out.contains(expected), "{said:?}");
-        run(&database, &mend).await;
-        let said = operator.does(&["doctor", "--quiet"]).await;
-        assert_eq!(said.out, "0 problems, 0 warnings\n");
+        names(
+            &operator,
+            &database,
+            (&break_it, &mend),
+            &["table: ", expected],
+        )
+        .await;
     }
     names(
         &operator,
@@ -300,7 +301,9 @@ async fn the_doctor_warns_of_what_may_swallow_events() {
 
 #[tokio::test]
 async fn what_the_doctor_may_not_see_does_not_pass_for_healthy() {
-    let operator = Operator::of(&Sqlite::migrated().await.url);
+    let database = Sqlite::migrated().await;
+    let operator = Operator::of(&database.url);
+    operator.does(&["doctor"]).await;
     let said = operator.runs(&["doctor", "--spool", "/nowhere"]).await;
     assert_eq!(said.code, 3, "{said:?}");
 }
@@ -312,4 +315,34 @@ async fn nothing_is_wrong_with_a_new_trail_in_sqlite() {
         .does(&["doctor", "--quiet"])
         .await;
     assert_eq!(said.out, "0 problems, 0 warnings\n");
+}
+
+#[tokio::test]
+async fn the_doctor_sees_what_somebody_did_to_a_partition_by_itself() {
+    let (database, operator) = of_months().await;
+    let first = "control_plane.audit_logs_first";
+    names(
+        &operator,
+        &database,
+        (
+            &format!("ALTER TABLE {first} SET UNLOGGED"),
+            &format!("ALTER TABLE {first} SET LOGGED"),
+        ),
+        &["table: table audit_logs_first is `UNLOGGED`"],
+    )
+    .await;
+    run(
+        &database,
+        &format!(
+            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+             CREATE TRIGGER mine BEFORE INSERT ON {first} FOR EACH ROW EXECUTE FUNCTION mine()"
+        ),
+    )
+    .await;
+    let said = operator.does(&["doctor", "--quiet"]).await;
+    assert!(
+        said.out
+            .contains("trigger mine of the partition audit_logs_first was added"),
+        "{said:?}"
+    );
 }

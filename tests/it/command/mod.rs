@@ -371,7 +371,6 @@ async fn what_is_wrong_is_said_with_what_to_do() {
             1,
             "a tail that follows has no end",
         ),
-        (&["search", "--since", "1x"], 1, "write an age such as 30m"),
     ] {
         let said = operator.runs(arguments).await;
         assert_eq!(said.code, code, "{arguments:?}: {said:?}");

@@ -113,7 +113,7 @@ fn of_spool(folder: &Path) -> Vec<Finding> {
             return vec![
                 Finding::new(
                     Check::Spool,
-                    Severity::Warning,
+                    Severity::Problem,
                     format!("could not be looked at: {}", causes(&error)),
                 )
                 .to_do("give the folder that the service spools to, as a user who may read it"),

@@ -1,6 +1,10 @@
 //! Events into a file.
 
-use std::time::Instant;
+use std::{
+    fs,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
 use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
 use clap::ValueEnum;
@@ -16,10 +20,12 @@ use super::{
 use crate::{
     Done,
     args::Query,
+    connect,
     output::Output,
     parquet,
     place::{Place, Sink},
     progress::Progress,
+    settings::Settings,
 };
 
 #[derive(Debug, clap::Args)]
@@ -70,11 +76,13 @@ pub(crate) enum Compress {
 
 /// Writes the events of a search.
 pub(super) async fn run(
-    store: &AnyStore,
+    settings: &Settings,
     args: Export,
     output: &mut Output,
 ) -> anyhow::Result<Done> {
     let place = Place::of(&args.to);
+    refuse_the_trail_itself(&place, &settings.database)?;
+    let store = &connect::store(settings).await?;
     let (format, compress) = chosen(&args, &place.name())?;
     let begun = (Utc::now(), Instant::now());
     let filter = args.query.filter(begun.0)?;
@@ -89,29 +97,38 @@ pub(super) async fn run(
     let events = store.stream(filter, seek);
     let own = record.as_ref().map(Record::id);
     let stop = stop_signal()?;
+    // What has left is counted, however it ends.
+    let rows = AtomicU64::new(0);
     let written = tokio::select! {
-        written = written(events, own, (format, compress), &mut sink) => written,
+        written = written(events, (own, &rows), (format, compress), &mut sink) => written,
         () = stop => Err(Interrupted.into()),
     };
-    let (rows, done) = match written {
-        Ok(rows) => (rows, sink.finish().await),
+    let done = match written {
+        Ok(()) => sink.finish().await,
         Err(error) => {
             sink.give_up().await;
-            (0, Err(error))
+            Err(error)
         }
     };
+    let rows = rows.into_inner();
     match record {
         Some(record) => record.end(store, done, &[("rows", rows)]).await?,
         None => done?,
     }
-    let seconds = begun.1.elapsed().as_secs_f64();
-    if place != Place::Pipe {
+    told(&place, rows, begun.1, output)?;
+    Ok(Done::Well)
+}
+
+/// Says how many there were, where that is not among them.
+fn told(place: &Place, rows: u64, begun: Instant, output: &mut Output) -> anyhow::Result<()> {
+    let seconds = begun.elapsed().as_secs_f64();
+    if *place != Place::Pipe {
         match output.is_json {
             true => output.json(&json!({"rows": rows, "seconds": seconds}))?,
             false => output.line(format!("{rows} rows in {seconds:.1} s"))?,
         }
     }
-    Ok(Done::Well)
+    Ok(())
 }
 
 /// Returns what is there up to the newest event, whose time may lie ahead: what is written meanwhile is not of this export, which would
@@ -160,13 +177,12 @@ fn chosen(args: &Export, name: &str) -> anyhow::Result<(Format, Compression)> {
 /// Writes them, and returns how many there were.
 async fn written(
     mut events: tower_audit_core::store::EventStream<'_, AnyStore>,
-    own: Option<EventId>,
+    (own, rows): (Option<EventId>, &AtomicU64),
     (format, compression): (Format, Compression),
     sink: &mut Sink,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<()> {
     let progress = Progress::of_rows("exporting");
     let mut encoder = Encoder::new(format, compression)?;
-    let mut rows = 0;
     sink.write(&encoder.head()?).await?;
     let mut ready = Vec::new();
     while let Some(event) = events.next().await? {
@@ -174,7 +190,7 @@ async fn written(
             continue;
         }
         ready.extend(encoder.push(event)?);
-        rows += 1;
+        rows.fetch_add(1, Ordering::Relaxed);
         progress.add(1);
         if ready.len() >= PART {
             sink.write(&ready).await?;
@@ -182,8 +198,22 @@ async fn written(
         }
     }
     ready.extend(encoder.finish()?);
-    sink.write(&ready).await?;
-    Ok(rows)
+    sink.write(&ready).await
+}
+
+/// Refuses to write over the trail that is read.
+fn refuse_the_trail_itself(place: &Place, database: &str) -> anyhow::Result<()> {
+    let (Place::File(to), Some(_)) = (place, database.strip_prefix("sqlite:")) else {
+        return Ok(());
+    };
+    let trail = connect::path_of(database);
+    for ending in ["", "-wal", "-shm", "-journal"] {
+        let one = fs::canonicalize(format!("{trail}{ending}"));
+        if one.is_ok_and(|one| fs::canonicalize(to).is_ok_and(|to| to == one)) {
+            anyhow::bail!("{} is the trail itself: give another place", to.display());
+        }
+    }
+    Ok(())
 }
 
 /// Turns events into bytes.

@@ -122,7 +122,10 @@ async fn verify(store: &AnyStore, output: &mut Output) -> anyhow::Result<Done> {
     }
     if drift.iter().all(Drift::is_addition) {
         if !output.is_json {
-            output.line("everything is as the migrations make it")?;
+            output.line(match drift.is_empty() {
+                true => "everything is as the migrations make it",
+                false => "everything else is as the migrations make it; `tower-audit doctor` says whether that matters",
+            })?;
         }
         Ok(Done::Well)
     } else {

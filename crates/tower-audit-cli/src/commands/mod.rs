@@ -55,7 +55,7 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> anyhow::Result<Done>
         Command::Histogram(args) => {
             count::histogram(&connect::store(&settings).await?, args, output).await
         }
-        Command::Export(args) => export::run(&connect::store(&settings).await?, args, output).await,
+        Command::Export(args) => export::run(&settings, args, output).await,
         Command::Import(args) => {
             let store = connect::store(&settings).await?;
             import::run(Some(&store), &args, output).await

@@ -4,12 +4,12 @@ use std::{fmt, slice, time::Instant};
 
 use anyhow::Context as _;
 use tower_audit_core::{
-    Actor, AuditEvent, AuditEventBuilder, EventId, EventWriter as _, Metadata, Outcome, StoreError,
-    Target,
+    Actor, AuditEvent, AuditEventBuilder, EventId, EventReader as _, EventWriter as _, Metadata,
+    Outcome, StoreError, Target,
 };
 use tower_audit_sqlx::AnyStore;
 
-use crate::output::{Output, is_broken_pipe};
+use crate::output::{Output, causes, is_broken_pipe};
 
 /// Somebody has stopped it.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Interrupted;
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted: nothing is there under that name")
+        f.write_str("interrupted before the end: a file or an object of that name is not there")
     }
 }
 
@@ -46,15 +46,23 @@ impl Record {
         let pending = event.clone().outcome(Outcome::Pending).build();
         let event = event.id(pending.id()).created_at(pending.created_at());
         match store.append(slice::from_ref(&pending)).await {
+            // A rule or a trigger of somebody else may have dropped it.
+            Ok(()) if matches!(store.get(pending.id()).await, Ok(None)) => {
+                output.aside(format!(
+                    "this is not recorded in the trail as `{action}`: the table drops the event; `tower-audit doctor` looks why"
+                ))?;
+                Ok(None)
+            }
             Ok(()) => Ok(Some(Self {
                 id: pending.id(),
                 event,
                 begun: Instant::now(),
             })),
             // Whoever may read can do so in other ways, too.
-            Err(StoreError::NotReady { .. } | StoreError::Rejected(_)) => {
+            Err(error @ (StoreError::NotReady { .. } | StoreError::Rejected(_))) => {
+                let why = causes(&error.into());
                 output.aside(format!(
-                    "this is not recorded in the trail as `{action}`: the database takes no event that begins and ends from this user"
+                    "this is not recorded in the trail as `{action}`: {why}"
                 ))?;
                 Ok(None)
             }

@@ -40,7 +40,10 @@ impl Sink {
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         match self {
             Self::Pipe(out) => out.write_all(bytes)?,
-            Self::Special(file) => file.write_all(bytes)?,
+            // Who reads may have gone, and that is no `head` which has seen enough.
+            Self::Special(file) => file
+                .write_all(bytes)
+                .map_err(|error| anyhow::anyhow!("nobody takes it any more: {error}"))?,
             Self::File(file, path) => file
                 .write_all(bytes)
                 .with_context(|| format!("{} cannot be written", path.display()))?,
@@ -79,12 +82,9 @@ impl Sink {
 
 /// Opens what is behind a path: a file beside the one that is to be, or what is there if that is none.
 fn file(path: &Path) -> anyhow::Result<Sink> {
-    // A link stays one, and leads to the new file.
-    let path = match fs::canonicalize(path) {
-        Ok(path) => path,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        Err(error) => return Err(error.into()),
-    };
+    let is_folder = path.as_os_str().is_empty() || path.to_string_lossy().ends_with('/');
+    anyhow::ensure!(!is_folder, "it is a folder: give the name of a file");
+    let path = behind_links(path)?;
     let there = match fs::metadata(&path) {
         Ok(there) if there.is_dir() => anyhow::bail!("it is a folder: give the name of a file"),
         Ok(there) if !there.is_file() => {
@@ -104,3 +104,18 @@ fn file(path: &Path) -> anyhow::Result<Sink> {
     }
     Ok(Sink::File(file, path))
 }
+
+/// Returns where links lead to, also to what is not there yet.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&path) {
+            Ok(to) => path = path.parent().unwrap_or(Path::new("")).join(to),
+            // It is no link, or nothing yet.
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("it is a link that leads to itself"))
+}
+
+const MOST_LINKS: usize = 40;

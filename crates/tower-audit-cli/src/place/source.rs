@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Read, Seek as _},
+    io::{BufRead, BufReader, Read},
 };
 
 use anyhow::Context as _;
@@ -29,7 +29,7 @@ impl Source {
             Place::Url(url) => {
                 let mut file = tempfile::tempfile()?;
                 super::cloud::download(url, &mut file).await?;
-                file.rewind()?;
+                std::io::Seek::rewind(&mut file)?;
                 Ok(Self::File(file))
             }
             #[cfg(not(feature = "cloud"))]
@@ -57,10 +57,7 @@ impl Source {
     pub(crate) fn into_text(self) -> anyhow::Result<Box<dyn BufRead>> {
         let mut bytes: Box<dyn BufRead> = match self {
             Self::Pipe => Box::new(BufReader::new(std::io::stdin())),
-            Self::File(mut file) => {
-                file.rewind()?;
-                Box::new(BufReader::new(file))
-            }
+            Self::File(file) => Box::new(BufReader::new(file)),
         };
         let begins = bytes.fill_buf()?.to_vec();
         let text: Box<dyn Read> = match begins.as_slice() {

@@ -93,7 +93,9 @@ impl<'a, R: EventReader> EventStream<'a, R> {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("there are too many rows of times that cannot be shown, beyond the year 9999, to read on")]
+#[error(
+    "there are too many rows of times that cannot be shown, before the year 1 or beyond the year 9999, to read on"
+)]
 struct NoWayOn;
 
 impl<R> fmt::Debug for EventStream<'_, R> {

@@ -79,8 +79,15 @@ fn one(drift: &Drift, findings: &mut Findings) {
         let definition = drift.found.as_deref().unwrap_or_default();
         let is_required = definition.contains("NOT NULL") && !definition.contains("DEFAULT");
         let kind = drift.object.split(' ').next();
+        if is_required || (kind == Some("rule") && definition == "ON INSERT") {
+            return findings.problem(
+                check,
+                said,
+                "events are not written because of it: take it away, or give the column a default",
+            );
+        }
         // What is run for each row, or refuses some.
-        if matches!(kind, Some("rule" | "trigger" | "constraint")) || is_required {
+        if matches!(kind, Some("rule" | "trigger" | "constraint")) {
             return findings.warning(
                 check,
                 said,

@@ -96,6 +96,42 @@ pub(super) async fn unguarded(
     Ok(drift.collect())
 }
 
+/// Returns what somebody did to partitions by themselves.
+pub(super) async fn of_partitions(
+    connection: &mut PgConnection,
+    store: &PgStore,
+) -> sqlx::Result<Vec<Drift>> {
+    let (schema, table) = store.name();
+    let found: Vec<(String, Option<String>, String)> = sqlx::query_as(OF_PARTITIONS)
+        .bind(schema.as_str())
+        .bind(table.as_str())
+        .fetch_all(connection)
+        .await?;
+    let drift = found.into_iter().map(|(object, expected, found)| Drift {
+        object,
+        expected,
+        found: Some(found),
+    });
+    Ok(drift.collect())
+}
+
+/// Partitions that a crash empties, and their own triggers and rules.
+const OF_PARTITIONS: &str = "WITH part AS ( \
+        SELECT p.oid, p.relname, p.relpersistence FROM pg_catalog.pg_class AS c \
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+        JOIN pg_catalog.pg_inherits AS i ON i.inhparent = c.oid \
+        JOIN pg_catalog.pg_class AS p ON p.oid = i.inhrelid \
+        WHERE n.nspname = $1 AND c.relname = $2) \
+    SELECT format('table %s', relname) AS object, 'permanent' AS expected, 'UNLOGGED' AS found FROM part WHERE relpersistence <> 'p' \
+    UNION ALL \
+    SELECT format('trigger %s of the partition %s', g.tgname, part.relname), NULL, f.proname::text \
+    FROM part JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = part.oid AND NOT g.tgisinternal \
+    JOIN pg_catalog.pg_proc AS f ON f.oid = g.tgfoid \
+    WHERE g.tgparentid = 0 AND f.proname <> $2 || '_append_only' \
+    UNION ALL \
+    SELECT format('rule %s of the partition %s', r.rulename, part.relname), NULL, 'ON a partition' \
+    FROM part JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = part.oid ORDER BY 1";
+
 /// Of each partition, what none of its triggers with our function refuses.
 const UNGUARDED: &str = "WITH t AS ( \
         SELECT c.oid, n.oid AS schema FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \

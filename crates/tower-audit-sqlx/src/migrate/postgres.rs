@@ -140,6 +140,8 @@ impl Migrate for PgStore {
         let mut drift = compare(&expected.objects, full, &found);
         let unguarded = catalog::unguarded(&mut connection, self).await;
         drift.extend(unguarded.map_err(database)?);
+        let of_partitions = catalog::of_partitions(&mut connection, self).await;
+        drift.extend(of_partitions.map_err(database)?);
         Ok(drift)
     }
 }

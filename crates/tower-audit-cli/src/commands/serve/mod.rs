@@ -176,8 +176,11 @@ pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    // The terminal was closed.
+    let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
+            _ = hangup.recv() => {}
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
