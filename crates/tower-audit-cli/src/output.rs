@@ -34,18 +34,16 @@ impl Output {
         Ok(writeln!(self.out, "{}", serde_json::to_string(value)?)?)
     }
 
-    /// Writes a table for people.
+    /// Writes a table for people. What was stored makes no line of its own in it.
     pub(crate) fn table<const N: usize>(
         &mut self,
         header: [&str; N],
         rows: impl IntoIterator<Item = [String; N]>,
     ) -> anyhow::Result<()> {
-        let mut table = Table::new();
-        table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header);
-        for row in rows {
-            table.add_row(row.map(|cell| clean(&one_line(&cell))));
-        }
-        Ok(writeln!(self.out, "{table}")?)
+        self.page(
+            header,
+            rows.into_iter().map(|row| row.map(|cell| one_line(&cell))),
+        )
     }
 
     /// Writes a table of which cells may have lines: none of what was stored as it is.

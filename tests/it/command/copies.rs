@@ -205,13 +205,8 @@ async fn an_export_that_is_killed_is_in_the_trail_all_the_same() {
     let store = SqliteStore::new(database.pool.clone());
     store.restore(&events()).await.unwrap();
     let operator = Operator::of(&database.url);
-    let mut command = operator.command(&["export"]);
     // Nobody reads: it does not get to its end.
-    let mut export = command
-        .env("DATABASE_URL", &database.url)
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut export = begins(&operator, &["export"]);
     let exports = async || {
         let filter = "action:audit.export.create".parse().unwrap();
         let page = store.page(&filter, Seek::Newest, PageSize::MAX).await;
@@ -376,12 +371,7 @@ async fn an_export_that_is_broken_off_is_in_the_trail_with_as_much_as_was_read()
     let store = SqliteStore::new(database.pool.clone());
     store.restore(&events()).await.unwrap();
     let operator = Operator::of(&database.url);
-    let mut command = operator.command(&["export"]);
-    let mut export = command
-        .env("DATABASE_URL", &database.url)
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut export = begins(&operator, &["export"]);
     // Whoever reads goes away after the first bytes.
     let mut out = export.stdout.take().unwrap();
     tokio::io::AsyncReadExt::read_u8(&mut out).await.unwrap();
@@ -396,4 +386,62 @@ async fn an_export_that_is_broken_off_is_in_the_trail_with_as_much_as_was_read()
     assert_eq!(event.outcome(), Outcome::Aborted);
     let rows = event.metadata().as_map()["rows"].as_u64().unwrap();
     assert!(rows > 0 && rows < 703, "{rows}");
+}
+
+/// Starts a command.
+fn begins(operator: &Operator, arguments: &[&str]) -> tokio::process::Child {
+    let mut command = operator.command(arguments);
+    let command = command.env("DATABASE_URL", &operator.url);
+    command
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_export_that_is_interrupted_leaves_no_file_and_says_so_in_the_trail() {
+    let database = Postgres::migrated().await;
+    let store = PgStore::new(database.pool.clone());
+    store.append(&[old(1, "alice")]).await.unwrap();
+    // Its event waits for this lock, when its file is there already.
+    let waits = "CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN PERFORM pg_advisory_xact_lock(43); RETURN NEW; END'; \
+         CREATE TRIGGER a_waits BEFORE INSERT ON control_plane.audit_logs FOR EACH ROW EXECUTE FUNCTION waits()";
+    sqlx::raw_sql(waits).execute(&database.pool).await.unwrap();
+    let mut gate = database.pool.begin().await.unwrap();
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock(43)");
+    lock.execute(&mut *gate).await.unwrap();
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let operator = Operator::of(&database.url);
+        let mut export = begins(&operator, &["export", "--to", "all.jsonl"]);
+        let is_in_it = "SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database \
+             WHERE datname = current_database() AND locktype = 'advisory' AND objid = 43 AND NOT granted)";
+        soon(async {
+            while !sqlx::query_scalar::<_, bool>(is_in_it)
+                .fetch_one(&database.pool)
+                .await
+                .unwrap()
+            {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let files = || std::fs::read_dir(operator.path()).unwrap().count();
+        assert_eq!(files(), 1, "the one that is to become all.jsonl");
+        let id = export.id().unwrap().to_string();
+        let mut kill = tokio::process::Command::new("kill");
+        assert!(kill.args([signal, &id]).status().await.unwrap().success());
+        gate.commit().await.unwrap();
+        let ended = soon(export.wait()).await.unwrap();
+        assert_eq!((ended.code(), files()), (Some(1), 0), "{signal}");
+        gate = database.pool.begin().await.unwrap();
+        let lock = sqlx::query("SELECT pg_advisory_xact_lock(43)");
+        lock.execute(&mut *gate).await.unwrap();
+    }
+    let filter = "action:audit.export.create".parse().unwrap();
+    let page = store.page(&filter, Seek::Newest, PageSize::MAX).await;
+    let outcomes = page.unwrap().events;
+    let outcomes: Vec<_> = outcomes.iter().map(AuditEvent::outcome).collect();
+    assert_eq!(outcomes, [Outcome::Aborted; 3]);
 }

@@ -16,6 +16,7 @@ use tower_audit::{
     spool::{self, ProcessState, Spool},
 };
 
+use super::{Said, said};
 use crate::support::{
     LIMIT,
     database::{Postgres, Sqlite},
@@ -25,23 +26,6 @@ use crate::support::{
     store::{State, Switch},
     until,
 };
-
-/// What a command said.
-#[derive(Debug)]
-struct Said {
-    code: i32,
-    out: String,
-    error: String,
-}
-
-impl Said {
-    fn objects(&self) -> Vec<Value> {
-        let lines = self.out.lines();
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-}
 
 fn command(arguments: &[&str], folder: &TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tower-audit-command"));
@@ -58,12 +42,7 @@ async fn runs(url: Option<&str>, arguments: &[&str]) -> Said {
     let folder = TempDir::new().unwrap();
     let mut command = command(arguments, &folder);
     command.envs(url.map(|url| ("DATABASE_URL", url)));
-    let output = soon(command.output()).await.unwrap();
-    Said {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        error: String::from_utf8(output.stderr).unwrap(),
-    }
+    said(&mut command).await
 }
 
 fn down() -> DeliverySettings {

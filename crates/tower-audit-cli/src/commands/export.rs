@@ -15,7 +15,7 @@ use tower_audit_web::export::{Compression, Compressor, Format as Text};
 
 use super::{
     record::{Interrupted, Record},
-    serve::stop_signal,
+    stop::stop_signal,
 };
 use crate::{
     Done,
@@ -92,16 +92,18 @@ pub(super) async fn run(
     } else {
         Seek::Oldest
     };
+    // Before there is a file that somebody would have to delete.
+    let stop = stop_signal()?;
     let mut sink = Sink::open(&place).await?;
     let record = Record::begin(store, EXPORT, said(&args, format), output).await?;
     let events = store.stream(filter, seek);
     let own = record.as_ref().map(Record::id);
-    let stop = stop_signal()?;
     // What has left is counted, however it ends.
     let rows = AtomicU64::new(0);
     let written = tokio::select! {
-        written = written(events, (own, &rows), (format, compress), &mut sink) => written,
+        biased;
         () = stop => Err(Interrupted.into()),
+        written = written(events, (own, &rows), (format, compress), &mut sink) => written,
     };
     let done = match written {
         Ok(()) => sink.finish().await,

@@ -14,6 +14,7 @@ mod query;
 mod record;
 mod serve;
 mod spool;
+mod stop;
 
 pub(crate) use self::{
     doctor::Examine, export::Export, import::Import, serve::Serve, spool::Spool,

@@ -25,6 +25,7 @@ use self::{
     login::{Login, Password},
     unrecorded::ToStandardError,
 };
+use super::stop::stop_signal;
 use crate::{Done, connect, output::Output, settings::Settings};
 
 /// Browsers are asked for a name, which is recorded, and for a password: that of the environment variable TOWER_AUDIT_SERVE_PASSWORD, or
@@ -168,31 +169,6 @@ async fn serve(
         served = serve.into_future() => Ok(served?),
         () = out_of_patience => Ok(()),
     }
-}
-
-/// Completes on Ctrl-C and on SIGTERM.
-#[cfg(unix)]
-pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    // The terminal was closed.
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = hangup.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-/// Completes on Ctrl-C.
-#[cfg(not(unix))]
-pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    Ok(async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }
 
 /// Lets whoever runs this read what a browser is not told.
