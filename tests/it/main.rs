@@ -14,6 +14,7 @@ mod corpus;
 mod examples;
 mod faults;
 mod guides;
+mod history;
 mod hostile;
 mod ignored;
 mod killed;

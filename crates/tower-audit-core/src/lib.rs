@@ -8,6 +8,7 @@
 //! - [`spool`] and [`dead_letters`]: what is on disk while the store is away, or refuses it.
 //! - [`store`]: the traits of whoever keeps events, and a store in memory.
 //! - [`retention`]: how long events are kept.
+//! - [`changes`]: which rows of the app each request changed.
 //! - [`search`]: what to look for in a trail ([`Filter`]), and the text that people write it as.
 //! - [`Auditor`]: the handle that joins the three.
 //!
@@ -33,6 +34,7 @@
 
 mod auditor;
 pub mod catalog;
+pub mod changes;
 pub mod dead_letters;
 pub mod delivery;
 pub mod event;

@@ -137,12 +137,12 @@ impl Event {
     }
 }
 
-fn time(time: DateTime<Utc>) -> String {
+pub(crate) fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 /// Returns the value with whole numbers beyond 2^53 as text: every JavaScript reader rounds them.
-fn exact(value: Value) -> Value {
+pub(crate) fn exact(value: Value) -> Value {
     const MOST: u64 = 1 << 53;
     match value {
         Value::Number(number) => {

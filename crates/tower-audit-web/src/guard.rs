@@ -46,7 +46,7 @@ pub(crate) async fn guard(State(web): State<AuditWeb>, req: Request, next: Next)
         asked.record_refused(&web.auditor, Some(access.actor), &problem);
         return answered(problem);
     }
-    let view = View::new(web.reader.clone(), access.clone(), web.settings.clone());
+    let view = View::new(&web, access.clone());
     head.extensions.insert(view);
     head.extensions.insert(asked.clone());
     head.extensions.insert(base.clone());

@@ -32,6 +32,7 @@
 //! | `/events` | a page of events, newest first |
 //! | `/events/{id}` | one event |
 //! | `/events/{id}/related` | what happened in the same request, and by the same actor around that time |
+//! | `/events/{id}/changes` | which rows of the app's own tables it changed, from what to what; where [`AuditWeb::changes`] says where to read it |
 //! | `/events/stream` | what becomes visible from now on, as server-sent events; `Last-Event-ID` goes on without a gap |
 //! | `/histogram`, `/top`, `/count` | events over time by outcome; the most frequent values of a field; roughly how many |
 //! | `/export` | all events of a search, as JSON Lines, CSV, OCSF, ECS or CloudEvents, plain, gzip or zstd |
@@ -56,6 +57,7 @@
 
 pub mod access;
 mod api;
+mod change;
 mod event;
 pub mod export;
 mod guard;

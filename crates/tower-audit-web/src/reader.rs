@@ -1,9 +1,10 @@
-//! A reader whose type is not known.
+//! Readers whose type is not known.
 
 use std::pin::Pin;
 
 use tower_audit_core::{
     AuditEvent, EventId, EventReader, Filter, Page, PageSize, Seek, StoreError,
+    changes::{ChangeCursor, ChangeFilter, ChangePage, ChangeReader},
     search::Field,
     store::{Buckets, Count, Histogram, Related, Tail, TailPosition, Top},
 };
@@ -58,5 +59,26 @@ impl<R: EventReader> DynReader for R {
         size: PageSize,
     ) -> Answer<'a, Related> {
         Box::pin(EventReader::related(self, event, within, size))
+    }
+}
+
+/// A [`ChangeReader`] whose type is not known.
+pub(crate) trait DynChanges: Send + Sync {
+    fn changes<'a>(
+        &'a self,
+        filter: &'a ChangeFilter,
+        older_than: Option<ChangeCursor>,
+        size: PageSize,
+    ) -> Answer<'a, ChangePage>;
+}
+
+impl<R: ChangeReader> DynChanges for R {
+    fn changes<'a>(
+        &'a self,
+        filter: &'a ChangeFilter,
+        older_than: Option<ChangeCursor>,
+        size: PageSize,
+    ) -> Answer<'a, ChangePage> {
+        Box::pin(ChangeReader::changes(self, filter, older_than, size))
     }
 }

@@ -4,11 +4,19 @@ use std::{sync::Arc, time::Instant};
 
 use tower_audit_core::{
     AuditEvent, EventId, Filter, Page, PageSize, Seek,
+    changes::{ChangeCursor, ChangeFilter},
     search::Field,
     store::{Buckets, Count, Histogram, TailPosition, Top},
 };
 
-use crate::{access::Access, event::Event, problem::Problem, reader::DynReader, web::Settings};
+use crate::{
+    access::Access,
+    change::Change,
+    event::Event,
+    problem::Problem,
+    reader::{DynChanges, DynReader},
+    web::{AuditWeb, Settings},
+};
 
 /// The trail as one caller may see it. Nothing else holds a reader.
 ///
@@ -16,6 +24,7 @@ use crate::{access::Access, event::Event, problem::Problem, reader::DynReader, w
 #[derive(Clone)]
 pub(crate) struct View {
     reader: Arc<dyn DynReader>,
+    changes: Option<Arc<dyn DynChanges>>,
     access: Access,
     settings: Arc<Settings>,
 }
@@ -39,6 +48,13 @@ pub(crate) struct ShownRelated {
     pub(crate) after: Vec<Event>,
 }
 
+/// Some changes of rows, newest first, as one caller may see them.
+#[derive(Debug, Default)]
+pub(crate) struct ShownChanges {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) older: Option<ChangeCursor>,
+}
+
 /// What became visible, as one caller may see it.
 #[derive(Debug)]
 pub(crate) struct ShownTail {
@@ -48,11 +64,12 @@ pub(crate) struct ShownTail {
 }
 
 impl View {
-    pub(crate) fn new(reader: Arc<dyn DynReader>, access: Access, settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(web: &AuditWeb, access: Access) -> Self {
         Self {
-            reader,
+            reader: web.reader.clone(),
+            changes: web.changes.clone(),
             access,
-            settings,
+            settings: web.settings.clone(),
         }
     }
 
@@ -152,6 +169,33 @@ impl View {
             same_request: shown(related.same_request),
             before: shown(related.before),
             after: shown(related.after),
+        })
+    }
+
+    /// Returns the changes of rows that belong to an event: none if nobody says where they are read from.
+    pub(crate) async fn changes(
+        &self,
+        id: EventId,
+        older_than: Option<ChangeCursor>,
+        size: PageSize,
+    ) -> Result<ShownChanges, Problem> {
+        // Who may not see the event may not see what it changed.
+        let event = self.raw(id).await?;
+        let Some(reader) = &self.changes else {
+            return Ok(ShownChanges::default());
+        };
+        let filter = ChangeFilter::new().event(event.id());
+        let filter = match &self.access.tenant {
+            Some(tenant) => filter.tenant(tenant),
+            None => filter,
+        };
+        let page = reader.changes(&filter, older_than, size).await?;
+        let changes = page.changes.iter();
+        Ok(ShownChanges {
+            changes: changes
+                .map(|change| Change::of(change, self.access.sees_personal_data))
+                .collect(),
+            older: page.older,
         })
     }
 

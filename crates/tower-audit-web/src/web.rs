@@ -4,14 +4,14 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware, routing::get};
 use http::request::Parts;
-use tower_audit_core::{Auditor, EventReader};
+use tower_audit_core::{Auditor, EventReader, changes::ChangeReader};
 
 use crate::{
     access::{Authorizer, authorizer::DynAuthorizer},
     api, export, guard,
     places::Places,
     problem::Problem,
-    reader::DynReader,
+    reader::{DynChanges, DynReader},
     viewer,
 };
 
@@ -22,6 +22,7 @@ use crate::{
 #[derive(Clone)]
 pub struct AuditWeb {
     pub(crate) reader: Arc<dyn DynReader>,
+    pub(crate) changes: Option<Arc<dyn DynChanges>>,
     pub(crate) authorizer: Arc<dyn DynAuthorizer>,
     pub(crate) auditor: Auditor,
     pub(crate) settings: Arc<Settings>,
@@ -57,6 +58,7 @@ impl AuditWeb {
     pub fn new(reader: impl EventReader, authorizer: impl Authorizer, auditor: &Auditor) -> Self {
         Self {
             reader: Arc::new(reader),
+            changes: None,
             authorizer: Arc::new(authorizer),
             auditor: auditor.clone(),
             settings: Arc::new(Settings {
@@ -70,6 +72,16 @@ impl AuditWeb {
             exports: Places::new(4),
             tails: Places::new(64),
         }
+    }
+
+    /// Sets where it is read which rows of the app's own tables an event changed: `tower_audit_history::History` is one.
+    /// Defaults to nowhere, and then `/events/{id}/changes` is not there.
+    ///
+    /// Whoever sees one tenant alone sees the changes that name this tenant: those that name none are not shown. Without
+    /// [personal data](crate::Access::with_personal_data) an answer says which columns were changed, and not what is in them.
+    pub fn changes(mut self, reader: impl ChangeReader) -> Self {
+        self.changes = Some(Arc::new(reader));
+        self
     }
 
     /// Sets for how long a page is looked for where few of many rows pass. Defaults to one second, after which the
@@ -136,7 +148,7 @@ impl AuditWeb {
 
     /// Returns the routes, to nest under any path of an app, whatever the app's own state is.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
-        Router::new()
+        let mut router = Router::<Self>::new()
             .route("/", get(viewer::list))
             .route("/view/{id}", get(viewer::detail))
             .route("/assets/viewer.css", get(viewer::style))
@@ -149,7 +161,11 @@ impl AuditWeb {
             .route("/top", get(api::top))
             .route("/count", get(api::count))
             .route("/export", get(export::export))
-            .route("/openapi.json", get(api::openapi))
+            .route("/openapi.json", get(api::openapi));
+        if self.changes.is_some() {
+            router = router.route("/events/{id}/changes", get(api::changes));
+        }
+        router
             .fallback(async || Problem::no_such_page())
             .method_not_allowed_fallback(async || Problem::bad_method())
             .layer(middleware::from_fn_with_state(self.clone(), guard::guard))

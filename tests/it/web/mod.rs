@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod changes;
 mod export;
 mod live;
 mod patience;

@@ -48,4 +48,5 @@ pub use captured::Captured;
 pub use id::{EventId, ParseEventIdError};
 pub use metadata::Metadata;
 pub use text::Text;
+pub(crate) use words::words;
 pub use words::{Action, Outcome, ParseOutcomeError, Target};

@@ -44,7 +44,8 @@ pub use refusal::Refusal;
 /// What somebody may see of the trail.
 ///
 /// Unless it says otherwise, it hides what is personal ([`Field::is_personal`]: names, addresses, user agents and what
-/// was captured), from the answers and from searches, and allows no export.
+/// was captured), from the answers and from searches. It hides what was in the rows that an event changed, too, and
+/// allows no export.
 ///
 /// [`Field::is_personal`]: tower_audit_core::search::Field::is_personal
 #[derive(Clone, Debug)]
@@ -77,7 +78,7 @@ impl Access {
         }
     }
 
-    /// Lets the actor see names, addresses, user agents and what was captured, too.
+    /// Lets the actor see names, addresses, user agents, what was captured, and what was in the rows that an event changed, too.
     #[must_use]
     pub fn with_personal_data(mut self) -> Self {
         self.sees_personal_data = true;

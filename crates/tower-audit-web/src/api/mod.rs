@@ -1,10 +1,12 @@
 //! The JSON API.
 
+mod changes;
 mod counts;
 mod events;
 mod openapi;
 mod stream;
 
+pub(crate) use changes::{__path_changes, changes};
 pub(crate) use counts::{
     __path_count, __path_histogram, __path_top, buckets, count, histogram, top,
 };

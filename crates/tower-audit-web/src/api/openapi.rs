@@ -12,8 +12,8 @@ use utoipa::{
 };
 
 use super::{
-    __path_count, __path_event, __path_events, __path_histogram, __path_related, __path_stream,
-    __path_top,
+    __path_changes, __path_count, __path_event, __path_events, __path_histogram, __path_related,
+    __path_stream, __path_top,
 };
 use crate::{
     export::{__path_export, Compression, Format},
@@ -33,6 +33,11 @@ use crate::{
     components(schemas(Facts, Format, Compression))
 )]
 struct Api;
+
+/// What is there only where somebody says where changes are read from.
+#[derive(OpenApi)]
+#[openapi(paths(changes))]
+struct ChangesApi;
 
 /// What any route may answer instead.
 pub(crate) struct Problems;
@@ -66,6 +71,9 @@ pub(crate) async fn openapi(
     OriginalUri(uri): OriginalUri,
 ) -> Json<utoipa::openapi::OpenApi> {
     let mut api = Api::openapi();
+    if web.changes.is_some() {
+        api.merge(ChangesApi::openapi());
+    }
     api.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let nested = uri.path().strip_suffix("/openapi.json").unwrap_or_default();
     let base = web.settings.base.as_deref().unwrap_or(nested);

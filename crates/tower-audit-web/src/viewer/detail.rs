@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tower_audit_core::{PageSize, search::Field};
 
-use super::{Base, links::Search, page, rows::Row};
+use super::{Base, changes::ChangedRows, links::Search, page, rows::Row};
 use crate::{api::event_id, event::Event, params::Params, problem::Problem, view::View};
 
 #[derive(Template)]
@@ -23,6 +23,7 @@ struct Detail<'a> {
     facts: Vec<Fact>,
     metadata: Option<String>,
     captured: Option<String>,
+    changes: ChangedRows,
     same_request: Vec<Row>,
     before: Vec<Row>,
     after: Vec<Row>,
@@ -55,6 +56,7 @@ pub(crate) async fn detail(
     let related = view
         .related(id, PageSize::new(5).unwrap_or_default())
         .await?;
+    let changes = ChangedRows::of(&view, &base, id, &event).await?;
     let rows = |events: Vec<Event>| {
         events
             .into_iter()
@@ -69,6 +71,7 @@ pub(crate) async fn detail(
         facts: facts(&event, &alone),
         metadata: pretty(Some(&event.metadata)),
         captured: pretty(event.captured.as_ref()),
+        changes,
         same_request: rows(related.same_request),
         before: rows(related.before),
         after: rows(related.after),

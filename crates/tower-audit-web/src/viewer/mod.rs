@@ -1,6 +1,7 @@
 //! The viewer: pages that the server renders, which work without a script and better with it.
 
 mod assets;
+mod changes;
 mod chart;
 mod detail;
 mod failure;

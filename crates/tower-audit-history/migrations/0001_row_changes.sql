@@ -1,0 +1,128 @@
+-- What happened to the rows of the app's own tables. Only the trigger functions write here, as the owner of the table: whoever
+-- changes a row of the app needs no privilege on it.
+CREATE TABLE "{schema}"."{table}" (
+    -- Version 7: the milliseconds, then what is random.
+    id             uuid        NOT NULL DEFAULT ('0' || to_hex((date_part('epoch', clock_timestamp()) * 1000)::bigint * 65536 + 28672)
+                                                 || substr(gen_random_uuid()::text, 20))::uuid,
+    -- Not the begin of the transaction: who waits for the lock of a row comes after whoever had it.
+    at             timestamptz NOT NULL DEFAULT clock_timestamp(),
+    transaction_id bigint      NOT NULL DEFAULT txid_current(),
+    audit_id       uuid,
+    operation      text        NOT NULL,
+    table_schema   text        NOT NULL,
+    table_name     text        NOT NULL,
+    key            jsonb,
+    old_key        jsonb,
+    old            jsonb,
+    new            jsonb,
+    actor_type     text        NOT NULL,
+    actor_id       text        NOT NULL,
+    request_id     text,
+    tenant_id      text,
+    database_user  text        NOT NULL DEFAULT session_user,
+    database_role  text,
+    CONSTRAINT "{table}_pkey" PRIMARY KEY (at, id)
+) PARTITION BY RANGE (at);
+
+-- Of the key its hash, because no index takes values of any length.
+CREATE INDEX "idx_{table}_row" ON "{schema}"."{table}" (hashtextextended(table_name, jsonb_hash_extended(key, 0)), at);
+CREATE INDEX "idx_{table}_old_row" ON "{schema}"."{table}" (hashtextextended(table_name, jsonb_hash_extended(old_key, 0)), at)
+    WHERE old_key IS NOT NULL;
+CREATE INDEX "idx_{table}_audit" ON "{schema}"."{table}" (audit_id) WHERE audit_id IS NOT NULL;
+CREATE INDEX "idx_{table}_actor" ON "{schema}"."{table}" (actor_id, at);
+CREATE INDEX "idx_{table}_truncate" ON "{schema}"."{table}" (table_name, at) WHERE operation = 'truncate';
+
+-- Somebody else's write must not fail because nobody made a partition.
+CREATE TABLE "{schema}"."{table}_default" PARTITION OF "{schema}"."{table}" DEFAULT;
+
+CREATE FUNCTION "{schema}"."{table}_append_only"() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RAISE EXCEPTION 'the rows of %.% are append-only: % is refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'restrict_violation';
+END
+$function$;
+CREATE TRIGGER "{table}_append_only" BEFORE UPDATE OR DELETE ON "{schema}"."{table}"
+    FOR EACH ROW EXECUTE FUNCTION "{schema}"."{table}_append_only"();
+CREATE TRIGGER "{table}_no_truncate" BEFORE TRUNCATE ON "{schema}"."{table}"
+    FOR EACH STATEMENT EXECUTE FUNCTION "{schema}"."{table}_append_only"();
+CREATE TRIGGER "{table}_no_truncate" BEFORE TRUNCATE ON "{schema}"."{table}_default"
+    FOR EACH STATEMENT EXECUTE FUNCTION "{schema}"."{table}_append_only"();
+
+-- Which tables are tracked, and how.
+CREATE TABLE "{schema}"."{table}_tracked" (
+    table_schema text        NOT NULL,
+    table_name   text        NOT NULL,
+    settings     jsonb       NOT NULL,
+    -- The columns as they were then, in their order.
+    columns      jsonb       NOT NULL,
+    function     text        NOT NULL,
+    -- What the table was called before it was renamed.
+    former_names jsonb       NOT NULL DEFAULT '[]',
+    tracked_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (table_schema, table_name)
+);
+
+-- The keys of hashes, ready for use (RFC 2104: the key, padded, with the bytes 0x36 and 0x5c). Nobody but the owner may read them.
+CREATE TABLE "{schema}"."{table}_keys" (
+    id        text  PRIMARY KEY,
+    inner_pad bytea NOT NULL,
+    outer_pad bytea NOT NULL
+);
+
+-- A value that a keyed hash stands for.
+CREATE FUNCTION "{schema}"."{table}_hashed"(key_id text, value text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT CASE WHEN value IS NULL THEN NULL ELSE coalesce((
+        SELECT jsonb_build_object('tower_audit', 'hmac-sha256:' || k.id || ':'
+            || encode(sha256(k.outer_pad || sha256(k.inner_pad || convert_to(value, 'UTF8'))), 'hex'))
+        FROM "{schema}"."{table}_keys" AS k WHERE k.id = key_id), '{"tower_audit": "masked"}') END
+$function$;
+
+-- What a trigger does about a table whose columns are not those that its function was made for: it goes by their names. What has a
+-- name that nobody knew is hidden, and everything is if a masked column has lost its name: it may have got that of another one.
+CREATE FUNCTION "{schema}"."{table}_untyped"(
+    old_row jsonb, new_row jsonb, keys text[], known text[], ignored text[], masked text[],
+    OUT o jsonb, OUT n jsonb, OUT k jsonb, OUT p jsonb
+)
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    any_row jsonb := coalesce(new_row, old_row);
+    all_masked_are_there boolean := any_row ?& masked;
+BEGIN
+    SELECT jsonb_object_agg(c.name, CASE
+            WHEN jsonb_typeof(old_row -> c.name) = 'null' THEN 'null'
+            WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}'
+            WHEN all_masked_are_there AND c.name = ANY (known) THEN old_row -> c.name
+            ELSE '{"tower_audit": "unknown"}' END) FILTER (WHERE old_row IS NOT NULL),
+        jsonb_object_agg(c.name, CASE
+            WHEN jsonb_typeof(new_row -> c.name) = 'null' THEN 'null'
+            WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}'
+            WHEN all_masked_are_there AND c.name = ANY (known) THEN new_row -> c.name
+            ELSE '{"tower_audit": "unknown"}' END) FILTER (WHERE new_row IS NOT NULL)
+        INTO o, n
+        FROM jsonb_object_keys(any_row) AS c (name)
+        WHERE c.name <> ALL (ignored)
+            AND (old_row IS NULL OR new_row IS NULL OR old_row -> c.name IS DISTINCT FROM new_row -> c.name);
+    -- A key of which a part has another name now is none.
+    IF cardinality(keys) > 0 AND any_row ?& keys THEN
+        SELECT jsonb_object_agg(c.name, CASE WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}' ELSE any_row -> c.name END),
+            jsonb_object_agg(c.name, CASE WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}' ELSE old_row -> c.name END)
+            INTO k, p
+            FROM unnest(keys) AS c (name);
+        IF old_row IS NULL OR new_row IS NULL OR p = k THEN
+            p := NULL;
+        END IF;
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION "{schema}"."{table}_hashed"(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION "{schema}"."{table}_untyped"(jsonb, jsonb, text[], text[], text[], text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION "{schema}"."{table}_append_only"() FROM PUBLIC;

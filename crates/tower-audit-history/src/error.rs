@@ -1,0 +1,119 @@
+//! What can be in the way.
+
+use tower_audit_core::{StoreError, changes::TableName};
+
+/// Why something about the history could not be done.
+///
+/// `Display` describes this level only; walk [`source`](std::error::Error::source) for the cause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistoryError {
+    /// The database refused or could not be reached.
+    #[error("the database refused, or could not be reached")]
+    Database(#[source] sqlx::Error),
+    /// A migration that was run is not the one of the same number in this version of the library.
+    #[error("migration {0} of the history was changed after it was run")]
+    Changed(i64),
+    /// The history was not made yet.
+    #[error("there is no history in this database: run `History::migrate` or `tower-audit history migrate` first")]
+    NotMigrated,
+    /// There is no such table.
+    #[error("there is no table {0}: names are written as in the catalog, with their schema")]
+    NoTable(TableName),
+    /// What has this name has no rows of its own that triggers could see.
+    #[error("{table} is {what}: only tables, with or without partitions, can be tracked")]
+    NoOrdinaryTable {
+        /// Its name.
+        table: TableName,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The table has no such columns.
+    #[error("{table} has no column {}: it has {}", .missing.join(", "), .there.join(", "))]
+    NoColumn {
+        /// The table.
+        table: TableName,
+        /// The columns that are missing.
+        missing: Vec<String>,
+        /// The columns that are there.
+        there: Vec<String>,
+    },
+    /// Columns of the key cannot be ignored.
+    #[error("{table} cannot be tracked without its key: do not ignore {}", .columns.join(", "))]
+    IgnoredKey {
+        /// The table.
+        table: TableName,
+        /// The columns.
+        columns: Vec<String>,
+    },
+    /// Columns are to be hashed, but there is no key.
+    #[error("hashed columns need a key: give one to the builder (`HistoryBuilder::mask_key`)")]
+    NoMaskKey,
+    /// There is another key of this id.
+    #[error("there is another key with the id {0:?}: give a new key a new id")]
+    OtherMaskKey(String),
+    /// The table is not tracked.
+    #[error("{0} is not tracked")]
+    NotTracked(TableName),
+    /// The table has no key, so its rows cannot be told apart.
+    #[error("the rows of {0} have no key by which to tell them apart: give one, `Track::key`")]
+    NoKey(TableName),
+    /// The key does not name the columns of the table's key.
+    #[error("the key of {table} is {}: write it as a JSON object", .columns.join(", "))]
+    OtherKey {
+        /// The table.
+        table: TableName,
+        /// The columns of its key.
+        columns: Vec<String>,
+    },
+    /// Somebody used the table for so long.
+    #[error("somebody has used {0} without a pause: try again when the long transaction has ended")]
+    Locked(TableName),
+    /// There is no such change.
+    #[error("there is no such change: its partition may be gone")]
+    NoChange,
+    /// The row is not as the change left it.
+    #[error("the row is not any more as the change left it: look at what was done since, and revert that first")]
+    Conflict,
+    /// What was done cannot be taken back from what the history knows.
+    #[error("this change cannot be reverted: {0}")]
+    Irreversible(&'static str),
+    /// A row of the history cannot be read.
+    #[error("a row of the history cannot be read")]
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<sqlx::Error> for HistoryError {
+    fn from(error: sqlx::Error) -> Self {
+        match code(&error).as_deref() {
+            // undefined_table, invalid_schema_name
+            Some("42P01" | "3F000") => Self::NotMigrated,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl From<HistoryError> for StoreError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::NotMigrated => Self::NotReady {
+                hint: "there is no history in this database: run `History::migrate`",
+                source: Box::new(error),
+            },
+            HistoryError::Unreadable(source) => Self::Unreadable(source),
+            HistoryError::Database(error) if code(&error).as_deref() == Some("42501") => {
+                Self::NotReady {
+                    hint: "the database user lacks SELECT on the history",
+                    source: error.into(),
+                }
+            }
+            other => Self::Unavailable(Box::new(other)),
+        }
+    }
+}
+
+/// Returns the SQLSTATE.
+pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.into_owned())
+}

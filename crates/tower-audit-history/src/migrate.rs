@@ -1,0 +1,117 @@
+//! Makes the table of the history, and keeps books about it.
+
+use std::borrow::Cow;
+
+use sqlx::{
+    AssertSqlSafe, PgConnection, Postgres, SqlSafeStr as _, Transaction,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+};
+
+use crate::{History, HistoryError, names::quoted, partitions};
+
+impl History {
+    /// Makes the table of the history, or brings it up to date, and makes the partitions of the next months.
+    ///
+    /// Safe to call from every replica at once: the others wait for the first. All of it happens in one transaction, so dropping
+    /// the future or a failure leaves the database as it was.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`HistoryError::Changed`] if a migration that was run differs from the one of the same number here, and
+    /// [`HistoryError::Database`] for whatever the database refused.
+    pub async fn migrate(&self) -> Result<(), HistoryError> {
+        let mut tx = begin(self).await?;
+        self.create_schema(&mut tx).await?;
+        let books = self.names.quoted("_migrations");
+        migrator(self, books)
+            .run_direct(None, &mut *tx, false)
+            .await
+            .map_err(failed)?;
+        if let Some(owner) = &self.owner {
+            self.give_to(&mut tx, owner).await?;
+        }
+        partitions::ahead(self, &mut tx).await?;
+        tx.commit().await.map_err(HistoryError::Database)
+    }
+
+    /// Makes the schema if it is missing. `IF NOT EXISTS` alone would ask for the privilege to make schemas even where there is nothing to
+    /// make.
+    async fn create_schema(&self, connection: &mut PgConnection) -> Result<(), HistoryError> {
+        let exists = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1)";
+        let exists: bool = sqlx::query_scalar(exists)
+            .bind(self.names.schema())
+            .fetch_one(&mut *connection)
+            .await?;
+        if !exists {
+            let create = format!("CREATE SCHEMA {}", quoted(self.names.schema()));
+            execute(connection, create).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives everything to the owner.
+    async fn give_to(&self, connection: &mut PgConnection, owner: &str) -> Result<(), HistoryError> {
+        let owner = quoted(owner);
+        let mut sql = format!("GRANT USAGE, CREATE ON SCHEMA {} TO {owner};", quoted(self.names.schema()));
+        for suffix in ["", "_default", "_tracked", "_keys", "_migrations"] {
+            sql += &format!("ALTER TABLE {} OWNER TO {owner};", self.names.quoted(suffix));
+        }
+        for (suffix, arguments) in FUNCTIONS {
+            sql += &format!("ALTER FUNCTION {}({arguments}) OWNER TO {owner};", self.names.quoted(suffix));
+        }
+        execute(connection, sql).await
+    }
+}
+
+/// Begins a transaction in which nobody else changes the history, and that ends if its process is frozen.
+pub(crate) async fn begin(history: &History) -> Result<Transaction<'static, Postgres>, HistoryError> {
+    let begin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000";
+    let mut tx = history.pool.begin_with(begin).await?;
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK);
+    lock.execute(&mut *tx).await?;
+    Ok(tx)
+}
+
+/// Runs statements of which the names are validated or quoted.
+pub(crate) async fn execute(connection: &mut PgConnection, sql: String) -> Result<(), HistoryError> {
+    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await;
+    done.map(drop).map_err(HistoryError::Database)
+}
+
+fn migrator(history: &History, books: String) -> Migrator {
+    let migrations = SOURCES.iter().map(|(version, description, sql)| {
+        let sql = AssertSqlSafe(history.names.fill(sql)).into_sql_str();
+        Migration::new(*version, Cow::Borrowed(description), MigrationType::Simple, sql, false)
+    });
+    let mut migrator = Migrator::with_migrations(migrations.collect());
+    migrator.dangerous_set_table_name(books);
+    // Replicas of the version before go on while a new one is rolled out, and may restart.
+    migrator.set_locking(false).set_ignore_missing(true);
+    migrator
+}
+
+fn failed(error: MigrateError) -> HistoryError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            HistoryError::Database(error)
+        }
+        MigrateError::VersionMismatch(version) => HistoryError::Changed(version),
+        other => HistoryError::Database(sqlx::Error::Migrate(Box::new(other))),
+    }
+}
+
+const SOURCES: &[(i64, &str, &str)] = &[(
+    1,
+    "row changes",
+    include_str!("../migrations/0001_row_changes.sql"),
+)];
+
+/// The functions that the migrations make, and their arguments.
+const FUNCTIONS: [(&str, &str); 3] = [
+    ("_append_only", ""),
+    ("_hashed", "text, text"),
+    ("_untyped", "jsonb, jsonb, text[], text[], text[], text[]"),
+];
+
+/// The key of the advisory lock: "tower-ah" in ASCII.
+const LOCK: i64 = i64::from_be_bytes(*b"tower-ah");

@@ -1,0 +1,8 @@
+//! Reads the history: what happened to a row, in a request, by an actor; and what a row was.
+
+mod as_of;
+mod query;
+mod row;
+mod walk;
+
+pub(crate) use query::one;

@@ -1,0 +1,224 @@
+//! Makes what tracks a table.
+
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use tower_audit_core::changes::TableName;
+
+use super::{
+    Entry, Table, Track, books, catalog, entries,
+    generate::{function, signature},
+    triggers::{self, Trigger},
+};
+use crate::{
+    History, HistoryError,
+    error::code,
+    migrate::{begin, execute},
+    names::{quoted, quoted_table},
+};
+
+impl History {
+    /// Records from now on what happens to the rows of a table; or, if it is tracked already, in this way.
+    ///
+    /// Safe to call from every replica at once, and at every start: it does nothing to a table that is tracked like that already.
+    /// Otherwise the table is locked for a moment, for which this waits at most two seconds. The user of the pool has to own the
+    /// table, or to have TRIGGER on it.
+    ///
+    /// Rows that are there already have no history: see [`baseline`](Self::baseline).
+    ///
+    /// Dropping the future leaves the table as it was.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that says what does not fit if the settings do not fit the table, [`HistoryError::Locked`] if a long transaction
+    /// uses it, [`HistoryError::NotMigrated`] if there is no history, and [`HistoryError::Database`] for whatever the database
+    /// refused.
+    pub async fn track(&self, table: &TableName, track: Track) -> Result<(), HistoryError> {
+        let mut tx = begin(self).await?;
+        let found = catalog::find(&mut tx, table).await?;
+        let table = Table::new(found, track)?;
+        let former_names = forget_former(self, &mut tx, &table).await?;
+        let key_id = self.note_key(&mut tx, &table).await?;
+        execute(&mut tx, function(&self.names, &table, key_id.as_deref())).await?;
+        make_triggers(self, &mut tx, &table).await?;
+        self.give_function(&mut tx, &table).await?;
+        books::note(self, &mut tx, &table, &former_names).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Records nothing of a table any more. What was recorded stays.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`HistoryError::NotTracked`] if it is not tracked, and otherwise as [`track`](Self::track) does.
+    pub async fn untrack(&self, table: &TableName) -> Result<(), HistoryError> {
+        let mut tx = begin(self).await?;
+        let entry = super::entry(self, &mut tx, table).await?;
+        drop_all_of(self, &mut tx, &entry).await?;
+        books::forget(self, &mut tx, table).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Puts the key of hashes where the triggers find it, if this table needs one; returns its id.
+    async fn note_key(
+        &self,
+        connection: &mut PgConnection,
+        table: &Table,
+    ) -> Result<Option<String>, HistoryError> {
+        if table.track.hash.is_empty() {
+            return Ok(None);
+        }
+        let key = self.mask_key.as_ref().ok_or(HistoryError::NoMaskKey)?;
+        let keys = self.names.quoted("_keys");
+        let (inner, outer) = key.pads();
+        let note = format!("INSERT INTO {keys} VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING");
+        let note = sqlx::query(AssertSqlSafe(note)).bind(key.id()).bind(inner).bind(outer);
+        note.execute(&mut *connection).await?;
+        let same = format!("SELECT inner_pad = $2 AND outer_pad = $3 FROM {keys} WHERE id = $1");
+        let same = sqlx::query_scalar(AssertSqlSafe(same)).bind(key.id()).bind(inner).bind(outer);
+        let is_same: bool = same.fetch_one(connection).await?;
+        if is_same {
+            Ok(Some(key.id().to_owned()))
+        } else {
+            Err(HistoryError::OtherMaskKey(key.id().to_owned()))
+        }
+    }
+
+    /// Lets nobody use the function for a table of their own, which could claim anything. Who owns the tracked table needs it, to make
+    /// partitions.
+    async fn give_function(
+        &self,
+        connection: &mut PgConnection,
+        table: &Table,
+    ) -> Result<(), HistoryError> {
+        let function = signature(&self.names, table);
+        let mut sql = format!(
+            "REVOKE ALL ON FUNCTION {function} FROM PUBLIC; GRANT EXECUTE ON FUNCTION {function} TO {};",
+            quoted(&table.found.owner)
+        );
+        if let Some(owner) = &self.owner {
+            sql += &format!("ALTER FUNCTION {function} OWNER TO {};", quoted(owner));
+        }
+        execute(connection, sql).await
+    }
+}
+
+/// Makes the triggers that are missing or other, and drops those that are too many.
+async fn make_triggers(
+    history: &History,
+    connection: &mut PgConnection,
+    table: &Table,
+) -> Result<(), HistoryError> {
+    let names = &history.names;
+    let mut on = vec![table.name().clone()];
+    on.extend(table.found.partitions.iter().cloned());
+    let there = triggers::there(connection, names, &on).await?;
+    let wanted = triggers::wanted(names, table);
+    let is_well = |trigger: &Trigger| {
+        let mut wanted = wanted.iter();
+        trigger.is_enabled && wanted.any(|wanted| wanted.trigger.is_like(trigger))
+    };
+    let mut sql = String::new();
+    let mut dropped: Vec<&TableName> = Vec::new();
+    // Those that came with the table's go with it, and come again.
+    for trigger in there.iter().filter(|trigger| !trigger.is_inherited && !is_well(trigger)) {
+        sql += &drop_sql(trigger);
+        dropped.push(&trigger.on);
+    }
+    for trigger in there.iter().filter(|trigger| trigger.is_inherited && !is_well(trigger)) {
+        if !dropped.contains(&table.name()) {
+            let (on, name) = (quoted_table(&trigger.on), quoted(&trigger.name));
+            sql += &format!("ALTER TABLE {on} ENABLE TRIGGER {name};");
+        }
+    }
+    for wanted in wanted.iter().filter(|wanted| !wanted.trigger.is_inherited) {
+        let is_there = |there: &&Trigger| is_well(there) && wanted.trigger.is_like(there);
+        if there.iter().find(is_there).is_none() {
+            sql += &wanted.sql;
+            sql.push(';');
+        }
+    }
+    patiently(connection, table.name(), sql).await
+}
+
+fn drop_sql(trigger: &Trigger) -> String {
+    format!("DROP TRIGGER IF EXISTS {} ON {};", quoted(&trigger.name), quoted_table(&trigger.on))
+}
+
+/// Drops the triggers and the function of an entry, whatever its table is called now.
+async fn drop_all_of(
+    history: &History,
+    connection: &mut PgConnection,
+    entry: &Entry,
+) -> Result<(), HistoryError> {
+    let triggers = triggers::everywhere(connection, &history.names).await?;
+    let of_it = triggers.iter().filter(|trigger| trigger.function == entry.function);
+    let mut sql: String = of_it.filter(|trigger| !trigger.is_inherited).map(drop_sql).collect();
+    let function = format!("{}.{}", quoted(history.names.schema()), quoted(&entry.function));
+    sql += &format!("DROP FUNCTION IF EXISTS {function}();");
+    patiently(connection, &entry.name, sql).await
+}
+
+/// Forgets the name that a table had before it was renamed; returns all that it had.
+async fn forget_former(
+    history: &History,
+    connection: &mut PgConnection,
+    table: &Table,
+) -> Result<Vec<TableName>, HistoryError> {
+    let function = history.names.function(table.name());
+    let on = [table.name().clone()];
+    let there = triggers::there(connection, &history.names, &on).await?;
+    let entries = entries(history, connection).await?;
+    let same = entries.iter().find(|entry| entry.name == *table.name());
+    let mut former = same.map_or_else(Vec::new, |entry| entry.former_names.clone());
+    let other = there.iter().find(|trigger| trigger.function != function);
+    let other = other.and_then(|other| entries.iter().find(|entry| entry.function == other.function));
+    if let Some(entry) = other {
+        former.extend(entry.former_names.iter().cloned());
+        former.push(entry.name.clone());
+        drop_all_of(history, connection, entry).await?;
+        books::forget(history, connection, &entry.name).await?;
+    }
+    former.retain(|name| name != table.name());
+    Ok(former)
+}
+
+/// Runs what locks a table, and does not let others wait for it for long.
+async fn patiently(
+    connection: &mut PgConnection,
+    table: &TableName,
+    sql: String,
+) -> Result<(), HistoryError> {
+    if sql.is_empty() {
+        return Ok(());
+    }
+    let done = execute(connection, format!("SET LOCAL lock_timeout = '2s'; {sql}")).await;
+    match done {
+        Err(HistoryError::Database(error)) if code(&error).as_deref() == Some("55P03") => {
+            Err(HistoryError::Locked(table.clone()))
+        }
+        done => done,
+    }
+}
+
+/// Returns what the function of an entry does now, if it is there: its text, and whether it runs as its owner.
+pub(super) async fn source(
+    history: &History,
+    connection: &mut PgConnection,
+    name: &str,
+) -> Result<Option<(String, bool)>, HistoryError> {
+    let row = sqlx::query(
+        "SELECT f.prosrc, f.prosecdef AND f.proconfig = ARRAY['search_path=pg_catalog, pg_temp'] AS is_safe \
+         FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS s ON s.oid = f.pronamespace \
+         WHERE s.nspname = $1 AND f.proname = $2 AND f.pronargs = 0",
+    )
+    .bind(history.names.schema())
+    .bind(name)
+    .fetch_optional(connection)
+    .await?;
+    let read = |row: sqlx::postgres::PgRow| -> sqlx::Result<_> {
+        let is_safe: Option<bool> = row.try_get("is_safe")?;
+        Ok((row.try_get("prosrc")?, is_safe.unwrap_or(false)))
+    };
+    Ok(row.map(read).transpose()?)
+}

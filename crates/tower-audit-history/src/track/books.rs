@@ -1,0 +1,101 @@
+//! Which tables are tracked, and how.
+
+use chrono::{DateTime, Utc};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow, types::Json};
+use tower_audit_core::changes::TableName;
+
+use super::{Table, Track, table::Noted};
+use crate::{History, HistoryError};
+
+/// What the books say of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: TableName,
+    pub(crate) track: Track,
+    pub(crate) columns: Vec<Noted>,
+    /// The function of its triggers, without its schema.
+    pub(crate) function: String,
+    /// What it was called before.
+    pub(crate) former_names: Vec<TableName>,
+    pub(crate) tracked_at: DateTime<Utc>,
+}
+
+/// Returns what the books say of all tables, by name.
+pub(crate) async fn entries(
+    history: &History,
+    connection: &mut PgConnection,
+) -> Result<Vec<Entry>, HistoryError> {
+    let sql = format!("{SELECT} FROM {} ORDER BY 1, 2", history.names.quoted("_tracked"));
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await?;
+    rows.iter().map(read).collect()
+}
+
+/// Returns what the books say of a table.
+pub(crate) async fn entry(
+    history: &History,
+    connection: &mut PgConnection,
+    name: &TableName,
+) -> Result<Entry, HistoryError> {
+    let entries = entries(history, connection).await?;
+    let mut entries = entries.into_iter();
+    let entry = entries.find(|entry| entry.name == *name);
+    entry.ok_or_else(|| HistoryError::NotTracked(name.clone()))
+}
+
+/// Notes how a table is tracked.
+pub(super) async fn note(
+    history: &History,
+    connection: &mut PgConnection,
+    table: &Table,
+    former_names: &[TableName],
+) -> Result<(), HistoryError> {
+    let sql = format!(
+        "INSERT INTO {} AS t (table_schema, table_name, settings, columns, function, former_names) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (table_schema, table_name) DO UPDATE SET settings = excluded.settings, columns = excluded.columns, \
+         function = excluded.function, former_names = excluded.former_names, tracked_at = now() \
+         WHERE (t.settings, t.columns, t.function, t.former_names) IS DISTINCT FROM \
+         (excluded.settings, excluded.columns, excluded.function, excluded.former_names)",
+        history.names.quoted("_tracked")
+    );
+    let former: Vec<(&str, &str)> = former_names.iter().map(|name| (name.schema(), name.table())).collect();
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(table.name().schema())
+        .bind(table.name().table())
+        .bind(Json(&table.track))
+        .bind(Json(table.noted()))
+        .bind(history.names.function(table.name()))
+        .bind(Json(former))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Forgets a table.
+pub(super) async fn forget(
+    history: &History,
+    connection: &mut PgConnection,
+    name: &TableName,
+) -> Result<(), HistoryError> {
+    let tracked = history.names.quoted("_tracked");
+    let sql = format!("DELETE FROM {tracked} WHERE table_schema = $1 AND table_name = $2");
+    let forget = sqlx::query(AssertSqlSafe(sql)).bind(name.schema()).bind(name.table());
+    forget.execute(connection).await?;
+    Ok(())
+}
+
+fn read(row: &PgRow) -> Result<Entry, HistoryError> {
+    let (schema, table): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    let Json(former): Json<Vec<(String, String)>> = row.try_get("former_names")?;
+    let former = former.into_iter().map(|(schema, table)| TableName::new(schema, table));
+    Ok(Entry {
+        name: TableName::new(schema, table),
+        track: row.try_get::<Json<Track>, _>("settings")?.0,
+        columns: row.try_get::<Json<Vec<Noted>>, _>("columns")?.0,
+        function: row.try_get("function")?,
+        former_names: former.collect(),
+        tracked_at: row.try_get("tracked_at")?,
+    })
+}
+
+const SELECT: &str =
+    "SELECT table_schema, table_name, settings, columns, function, former_names, tracked_at";

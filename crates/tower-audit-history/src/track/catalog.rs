@@ -1,0 +1,139 @@
+//! Reads from the catalog what there is.
+
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use tower_audit_core::changes::TableName;
+
+use super::table::{Found, FoundColumn, Generated, Sort};
+use crate::HistoryError;
+
+/// Returns a table.
+///
+/// # Errors
+///
+/// Returns an error if it is none that has rows of its own.
+pub(crate) async fn find(
+    connection: &mut PgConnection,
+    name: &TableName,
+) -> Result<Found, HistoryError> {
+    let found = sqlx::query(FIND).bind(name.schema()).bind(name.table());
+    let found = found.fetch_optional(&mut *connection).await?;
+    let Some(found) = found else {
+        return Err(HistoryError::NoTable(name.clone()));
+    };
+    let what = match found.try_get::<i8, _>("relkind")?.unsigned_abs() {
+        b'r' | b'p' if found.try_get("is_temporary")? => "a temporary table",
+        b'r' | b'p' => "",
+        b'v' => "a view",
+        b'm' => "a materialized view",
+        b'f' => "a foreign table",
+        _ => "no table",
+    };
+    if !what.is_empty() {
+        return Err(HistoryError::NoOrdinaryTable {
+            table: name.clone(),
+            what,
+        });
+    }
+    let columns = sqlx::query(COLUMNS).bind(name.schema()).bind(name.table());
+    let columns = columns.fetch_all(&mut *connection).await?;
+    let partitions = sqlx::query(PARTITIONS).bind(name.schema()).bind(name.table());
+    let partitions = partitions.fetch_all(&mut *connection).await?;
+    Ok(Found {
+        name: name.clone(),
+        owner: found.try_get("owner")?,
+        columns: columns.iter().map(column).collect::<sqlx::Result<_>>()?,
+        key: found.try_get("key")?,
+        partitions: partitions.iter().map(table_name).collect::<sqlx::Result<_>>()?,
+    })
+}
+
+fn table_name(row: &PgRow) -> sqlx::Result<TableName> {
+    let (schema, table): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(TableName::new(schema, table))
+}
+
+fn column(row: &PgRow) -> sqlx::Result<FoundColumn> {
+    let generated = row.try_get::<i8, _>("generated")?.unsigned_abs();
+    Ok(FoundColumn {
+        name: row.try_get("name")?,
+        written: row.try_get("written")?,
+        sort: match row.try_get::<&str, _>("sort")? {
+            "exact" => Sort::Exact,
+            "text" => Sort::Text,
+            "bytes" => Sort::Bytes,
+            "image" => Sort::Image,
+            _ => Sort::Foreign,
+        },
+        is_long: row.try_get("is_long")?,
+        generated: match generated {
+            b's' => Generated::Stored,
+            b'v' => Generated::Virtual,
+            _ => Generated::No,
+        },
+        made_of: row.try_get("made_of")?,
+    })
+}
+
+/// The table, and the columns of its primary key in their order.
+const FIND: &str = "\
+SELECT c.relkind, c.relpersistence = 't' AS is_temporary, pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
+    coalesce((SELECT array_agg(a.attname::text ORDER BY k.place)
+        FROM pg_catalog.pg_index AS i, unnest(i.indkey) WITH ORDINALITY AS k (number, place)
+        JOIN pg_catalog.pg_attribute AS a ON a.attnum = k.number
+        WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid), '{}') AS key
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
+WHERE s.nspname = $1 AND c.relname = $2";
+
+/// The columns. Of a domain it is the type under it that counts, and of an array that of its elements.
+const COLUMNS: &str = "\
+WITH RECURSIVE of AS (
+    SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
+    WHERE s.nspname = $1 AND c.relname = $2
+), based AS (
+    SELECT a.attnum, t.oid, t.typbasetype FROM of, pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+    WHERE a.attrelid = of.oid AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT b.attnum, t.oid, t.typbasetype FROM based AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.typbasetype
+), typed AS (
+    SELECT b.attnum, t.typname::text AS name, n.nspname = 'pg_catalog' AS is_builtin, t.typtype, t.typlen,
+        e.typname::text AS element, e.typtype AS element_sort, coalesce(en.nspname = 'pg_catalog', false) AS element_is_builtin
+    FROM based AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.oid JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+    LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem AND t.typcategory = 'A'
+    LEFT JOIN pg_catalog.pg_namespace AS en ON en.oid = e.typnamespace
+    WHERE b.typbasetype = 0
+)
+SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS written, a.attgenerated AS generated,
+    CASE
+        WHEN t.typtype = 'e' THEN 'exact'
+        WHEN t.element IS NOT NULL THEN CASE
+            WHEN t.element_sort = 'e' OR (t.element_is_builtin AND t.element_sort IN ('b', 'r', 'm') AND t.element NOT IN ('json', 'xml'))
+            THEN 'image' ELSE 'foreign' END
+        WHEN NOT t.is_builtin OR t.typtype NOT IN ('b', 'r', 'm') OR t.name IN ('json', 'xml') THEN 'foreign'
+        WHEN t.name IN ('text', 'varchar', 'bpchar', 'name') THEN 'text'
+        WHEN t.name = 'bytea' THEN 'bytes'
+        WHEN t.name IN ('bool', 'char', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp', 'timestamptz', 'inet', 'cidr',
+            'macaddr', 'macaddr8') THEN 'exact'
+        ELSE 'image' END AS sort,
+    t.typlen = -1 AND t.name NOT IN ('numeric', 'inet', 'cidr') AND NOT (t.name IN ('varchar', 'bpchar') AND a.atttypmod BETWEEN 0 AND 65536)
+        AS is_long,
+    coalesce((SELECT array_agg(DISTINCT o.attname::text)
+        FROM pg_catalog.pg_attrdef AS d
+        JOIN pg_catalog.pg_depend AS p ON p.classid = 'pg_catalog.pg_attrdef'::regclass AND p.objid = d.oid
+            AND p.refclassid = 'pg_catalog.pg_class'::regclass AND p.refobjid = d.adrelid AND p.refobjsubid > 0
+        JOIN pg_catalog.pg_attribute AS o ON o.attrelid = d.adrelid AND o.attnum = p.refobjsubid
+        WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND o.attnum <> a.attnum AND a.attgenerated <> ''), '{}') AS made_of
+FROM of, pg_catalog.pg_attribute AS a JOIN typed AS t USING (attnum)
+WHERE a.attrelid = of.oid
+ORDER BY a.attnum";
+
+/// The partitions, of any depth.
+const PARTITIONS: &str = "\
+WITH RECURSIVE parts AS (
+    SELECT i.inhrelid AS oid FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS p ON p.oid = i.inhparent
+    JOIN pg_catalog.pg_namespace AS s ON s.oid = p.relnamespace
+    WHERE p.relkind = 'p' AND s.nspname = $1 AND p.relname = $2
+    UNION ALL
+    SELECT i.inhrelid FROM parts JOIN pg_catalog.pg_inherits AS i ON i.inhparent = parts.oid
+)
+SELECT s.nspname::text, c.relname::text FROM parts JOIN pg_catalog.pg_class AS c USING (oid)
+JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') ORDER BY c.oid";

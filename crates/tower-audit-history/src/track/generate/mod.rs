@@ -1,0 +1,159 @@
+//! Makes the function of a table's triggers: text of a [`Table`], and nothing else.
+//!
+//! **Invariant:** every value that leaves a row for the history is made by [`value`], so a masked column has one place where it is
+//! masked.
+
+mod row;
+mod statement;
+mod value;
+
+use super::{Table, Triggers, WithoutContext, table::Column};
+use crate::names::{Names, literal, quoted};
+
+/// Returns the statement that makes the function, or makes it anew.
+pub(crate) fn function(names: &Names, table: &Table, key_id: Option<&str>) -> String {
+    format!(
+        "CREATE OR REPLACE FUNCTION {} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
+         SET search_path = pg_catalog, pg_temp AS {}",
+        signature(names, table),
+        literal(&body(names, table, key_id))
+    )
+}
+
+/// Returns the name of the function with its arguments, of which it has none.
+pub(crate) fn signature(names: &Names, table: &Table) -> String {
+    let function = names.function(table.name());
+    format!(r#""{}".{}()"#, names.schema(), quoted(&function))
+}
+
+/// Returns what the function does.
+pub(crate) fn body(names: &Names, table: &Table, key_id: Option<&str>) -> String {
+    let cx = Cx {
+        names,
+        table,
+        key_id,
+    };
+    match table.track.triggers {
+        Triggers::Row => row::body(&cx),
+        Triggers::Statement => statement::body(&cx),
+    }
+}
+
+/// What is needed everywhere.
+struct Cx<'a> {
+    names: &'a Names,
+    table: &'a Table,
+    key_id: Option<&'a str>,
+}
+
+impl Cx<'_> {
+    /// Returns a JSON object of the columns of a row. A function takes at most a hundred arguments, so it may be several that are
+    /// joined.
+    fn object(&self, columns: &[Column], row: &str) -> String {
+        let pair = |column: &Column| {
+            let name = literal(&column.found.name);
+            format!("{name}, {}", self.value(column, row))
+        };
+        let objects = columns.chunks(40).map(|columns| {
+            let pairs: Vec<String> = columns.iter().map(pair).collect();
+            format!("jsonb_build_object({})", pairs.join(", "))
+        });
+        let objects: Vec<String> = objects.collect();
+        if objects.is_empty() {
+            "'{}'::jsonb".to_owned()
+        } else {
+            objects.join(" || ")
+        }
+    }
+
+    /// Returns the key of a row.
+    fn key(&self, row: &str) -> String {
+        match self.table.key.as_slice() {
+            [] => "NULL::jsonb".to_owned(),
+            key => self.object(key, row),
+        }
+    }
+
+    /// Returns a condition that always holds, and that cannot be evaluated if the row has other columns than the function knows. So it
+    /// finds out about columns that were added; those that have another name now do not even have to be looked for.
+    fn shape(&self, row: &str) -> String {
+        let columns = self.table.found.columns.iter();
+        let columns: Vec<String> = columns.map(|column| format!("{row}.{}", quoted(&column.name))).collect();
+        format!("ROW({}) OPERATOR(pg_catalog.*=) {row} IS NULL", columns.join(", "))
+    }
+
+    /// Returns the call of the function that goes by names.
+    fn untyped(&self, old: &str, new: &str) -> String {
+        let Table { key, columns, track, .. } = self.table;
+        let known = columns.iter().filter(|column| column.mask.is_none());
+        let known: Vec<&str> = known.map(|column| column.found.name.as_str()).collect();
+        let key: Vec<&str> = key.iter().map(|column| column.found.name.as_str()).collect();
+        let ignored: Vec<&str> = track.ignore.iter().map(String::as_str).collect();
+        let mut masked: Vec<&str> = track.mask.iter().chain(&track.hash).map(String::as_str).collect();
+        masked.extend(self.table.masked());
+        masked.sort_unstable();
+        masked.dedup();
+        format!(
+            "{}({old}, {new}, {}, {}, {}, {})",
+            self.names.quoted("_untyped"),
+            array(&key),
+            array(&known),
+            array(&ignored),
+            array(&masked)
+        )
+    }
+
+    /// Returns the statement that records, up to its rows.
+    fn insert(&self) -> String {
+        format!(
+            "INSERT INTO {} (operation, table_schema, table_name, key, old_key, old, new, audit_id, actor_type, actor_id, request_id, \
+             tenant_id, database_role)",
+            self.names.quoted("")
+        )
+    }
+
+    /// Returns the columns that are the same for all rows of a statement: which table it is.
+    fn table_name(&self) -> String {
+        let name = self.table.name();
+        format!("{}, {}", literal(name.schema()), literal(name.table()))
+    }
+
+    /// Returns what is done about a statement without a context before anything is recorded.
+    fn without_context(&self) -> String {
+        let name = literal(&format!("{} was changed without a context", self.table.name()).replace('%', "%%"));
+        let (level, more) = match self.table.track.without_context {
+            WithoutContext::Allow => return String::new(),
+            WithoutContext::Warn => ("WARNING", "recorded as the system''s"),
+            WithoutContext::Require => ("EXCEPTION", "begin the transaction with one (`auditor.begin`)"),
+        };
+        let code = match self.table.track.without_context {
+            WithoutContext::Require => ", ERRCODE = 'insufficient_privilege'",
+            WithoutContext::Allow | WithoutContext::Warn => "",
+        };
+        format!(
+            "  IF current_setting('tower_audit.actor_type', true) IS NULL OR current_setting('tower_audit.actor_type', true) = '' THEN\n\
+             \x20   RAISE {level} {name} USING HINT = '{more}'{code};\n\
+             \x20 END IF;\n"
+        )
+    }
+}
+
+/// Who it was, as the transaction says: the columns from `audit_id` on.
+const WHO: &str = "nullif(current_setting('tower_audit.audit_id', true), '')::uuid, \
+     coalesce(nullif(current_setting('tower_audit.actor_type', true), ''), 'system'), \
+     coalesce(nullif(current_setting('tower_audit.actor_id', true), ''), 'system'), \
+     nullif(current_setting('tower_audit.request_id', true), ''), \
+     nullif(current_setting('tower_audit.tenant_id', true), ''), \
+     nullif(current_setting('role', true), 'none')";
+
+/// What happens to a table whose columns were changed since: their names, their number or their types.
+const OTHER_COLUMNS: &str = "undefined_column OR datatype_mismatch OR undefined_function OR ambiguous_function";
+
+/// Returns an array of text as SQL.
+fn array(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| literal(word)).collect();
+    format!("ARRAY[{}]::text[]", words.join(", "))
+}
+
+#[cfg(test)]
+mod tests;

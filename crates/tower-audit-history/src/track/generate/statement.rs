@@ -1,0 +1,157 @@
+//! The function of triggers that run once a statement.
+
+use super::{Cx, OTHER_COLUMNS, WHO, value::differs};
+use crate::{names::literal, track::table::Column};
+
+/// Returns what the function does.
+///
+/// The rows of the two transition tables are paired by their order: the executor adds the old and the new version of a row to them in one
+/// go (`AfterTriggerSaveEvent`). By their keys they could not be paired, because an update may change those.
+pub(super) fn body(cx: &Cx<'_>) -> String {
+    let r = free(cx, "r");
+    format!(
+        "\
+DECLARE
+  is_any boolean := false; one_row record;
+BEGIN
+{without_context}  BEGIN
+    IF TG_OP = 'UPDATE' THEN
+      FOR one_row IN SELECT {shape} FROM new_rows AS {r} LIMIT 1 LOOP END LOOP;
+      {update};
+    ELSIF TG_OP = 'INSERT' THEN
+      FOR one_row IN SELECT {shape} FROM new_rows AS {r} LIMIT 1 LOOP END LOOP;
+      {inserted};
+    ELSIF TG_OP = 'DELETE' THEN
+      FOR one_row IN SELECT {shape} FROM old_rows AS {r} LIMIT 1 LOOP END LOOP;
+      {deleted};
+    ELSE
+      {insert} VALUES ('truncate', {table_name}, NULL, NULL, NULL, NULL, {WHO});
+    END IF;
+  EXCEPTION WHEN {OTHER_COLUMNS} THEN
+{untyped}  END;
+  RETURN NULL;
+END",
+        without_context = without_context(cx),
+        shape = cx.shape(&r),
+        update = update(cx),
+        inserted = whole(cx, "insert", "new_rows"),
+        deleted = whole(cx, "delete", "old_rows"),
+        insert = cx.insert(),
+        table_name = cx.table_name(),
+        untyped = untyped(cx),
+    )
+}
+
+/// A statement that changed nothing needs no context.
+fn without_context(cx: &Cx<'_>) -> String {
+    let check = cx.without_context();
+    if check.is_empty() {
+        return check;
+    }
+    format!(
+        "  IF TG_OP = 'TRUNCATE' THEN is_any := true;
+  ELSIF TG_OP = 'DELETE' THEN SELECT EXISTS (SELECT FROM old_rows) INTO is_any;
+  ELSE SELECT EXISTS (SELECT FROM new_rows) INTO is_any;
+  END IF;
+  IF is_any THEN
+{check}  END IF;
+"
+    )
+}
+
+/// Returns the statement that records rows as a whole.
+fn whole(cx: &Cx<'_>, operation: &str, rows: &str) -> String {
+    let (all, nothing) = (cx.object(&cx.table.columns, "r"), "NULL");
+    let (old, new) = match rows {
+        "old_rows" => (all.as_str(), nothing),
+        _ => (nothing, all.as_str()),
+    };
+    format!(
+        "{} SELECT '{operation}', {}, {}, NULL, {old}, {new}, {WHO} FROM {rows} AS r",
+        cx.insert(),
+        cx.table_name(),
+        cx.key("r")
+    )
+}
+
+/// Returns the statement that records what an update changed.
+fn update(cx: &Cx<'_>) -> String {
+    let columns = &cx.table.columns;
+    let changed = |row: &str| {
+        let one = |column: &Column| {
+            let (name, differs) = (literal(&column.found.name), differs(column, "a", "b"));
+            format!(
+                "CASE WHEN {differs} THEN jsonb_build_object({name}, {}) ELSE '{{}}' END",
+                cx.value(column, row)
+            )
+        };
+        columns.iter().map(one).collect::<Vec<_>>().join(" || ")
+    };
+    let any: Vec<String> = columns.iter().map(|column| differs(column, "a", "b")).collect();
+    let key_differs: Vec<String> = cx.table.key.iter().map(|column| differs(column, "a", "b")).collect();
+    let old_key = match key_differs.is_empty() {
+        true => "NULL".to_owned(),
+        false => format!("CASE WHEN {} THEN {} END", key_differs.join(" OR "), cx.key("a")),
+    };
+    let old = match cx.table.key.is_empty() {
+        true => cx.object(columns, "a"),
+        false => changed("a"),
+    };
+    let place = free(cx, "place");
+    format!(
+        "{} SELECT 'update', {}, {}, {old_key}, {old}, {}, {WHO} \
+         FROM (SELECT *, row_number() OVER () AS {place} FROM old_rows) AS a \
+         JOIN (SELECT *, row_number() OVER () AS {place} FROM new_rows) AS b ON a.{place} = b.{place} WHERE {}",
+        cx.insert(),
+        cx.table_name(),
+        cx.key("b"),
+        changed("b"),
+        any.join(" OR "),
+    )
+}
+
+/// Returns a name that no column has: a column would be taken for it.
+fn free(cx: &Cx<'_>, name: &str) -> String {
+    let mut name = name.to_owned();
+    while cx.table.found.columns.iter().any(|column| column.name == name) {
+        name.push('_');
+    }
+    name
+}
+
+/// Returns what is done for a table that has other columns now. Whatever they are, the write of the app goes on.
+fn untyped(cx: &Cx<'_>) -> String {
+    let (r, i) = (free(cx, "r"), free(cx, "i"));
+    let pair = format!(
+        "(SELECT row_number() OVER () AS {i}, {r} FROM old_rows AS {r}) AS a \
+         JOIN (SELECT row_number() OVER () AS {i}, {r} FROM new_rows AS {r}) AS b ON a.{i} = b.{i}"
+    );
+    let record = |old: &str, new: &str, rows: &str| {
+        format!(
+            "{} SELECT lower(TG_OP), {}, u.k, u.p, u.o, u.n, {WHO} FROM {rows}, LATERAL {} AS u \
+             WHERE TG_OP <> 'UPDATE' OR u.n IS NOT NULL;",
+            cx.insert(),
+            cx.table_name(),
+            cx.untyped(old, new)
+        )
+    };
+    format!(
+        "    BEGIN
+      IF TG_OP = 'UPDATE' THEN
+        {}
+      ELSIF TG_OP = 'INSERT' THEN
+        {}
+      ELSE
+        {}
+      END IF;
+    EXCEPTION WHEN OTHERS THEN
+      {} VALUES (lower(TG_OP), {}, NULL, NULL, NULL, NULL, {WHO});
+    END;
+",
+        record(&format!("to_jsonb(a.{r})"), &format!("to_jsonb(b.{r})"), &pair),
+        record("NULL", &format!("to_jsonb({r})"), &format!("new_rows AS {r}")),
+        record(&format!("to_jsonb({r})"), "NULL", &format!("old_rows AS {r}")),
+        cx.insert(),
+        cx.table_name(),
+    )
+}

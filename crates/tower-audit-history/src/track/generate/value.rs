@@ -1,0 +1,75 @@
+//! One value of a row: whether it changed, and what stands in the history for it.
+
+use super::Cx;
+use crate::{
+    names::{literal, quoted},
+    track::table::{Column, Mask, Sort},
+};
+
+impl Cx<'_> {
+    /// Returns what stands in the history for the value of a column.
+    pub(super) fn value(&self, column: &Column, row: &str) -> String {
+        let field = format!("{row}.{}", quoted(&column.found.name));
+        match column.mask {
+            Some(Mask::Hidden) => {
+                format!("CASE WHEN {field} IS NOT DISTINCT FROM NULL THEN NULL ELSE '{{\"tower_audit\": \"masked\"}}'::jsonb END")
+            }
+            Some(Mask::Hashed) => format!(
+                "{}({}, {})",
+                self.names.quoted("_hashed"),
+                literal(self.key_id.unwrap_or_default()),
+                text(column, &field)
+            ),
+            None => self.bounded(column, &field),
+        }
+    }
+
+    /// Returns the value, or what stands for it if it is too long.
+    fn bounded(&self, column: &Column, field: &str) -> String {
+        let shown = match column.found.sort {
+            Sort::Foreign => text(column, field),
+            Sort::Exact | Sort::Text | Sort::Image | Sort::Bytes => field.to_owned(),
+        };
+        if !column.found.is_long {
+            return shown;
+        }
+        let length = match column.found.sort {
+            Sort::Text | Sort::Bytes => format!("octet_length({field})"),
+            Sort::Foreign => format!("octet_length({shown})"),
+            Sort::Exact | Sort::Image => format!("pg_column_size({field})"),
+        };
+        let bytes = match column.found.sort {
+            Sort::Bytes => field.to_owned(),
+            _ => format!("convert_to({}, 'UTF8')", text(column, field)),
+        };
+        format!(
+            "CASE WHEN {length} > {longest} THEN jsonb_build_object('tower_audit', 'sha256:' || encode(sha256({bytes}), 'hex'), \
+             'bytes', octet_length({bytes})) ELSE to_jsonb({shown}) END",
+            longest = self.table.track.longest_value
+        )
+    }
+}
+
+/// Returns whether the value of a column is another one: with its bytes, because values that are equal may look different.
+pub(super) fn differs(column: &Column, old: &str, new: &str) -> String {
+    let name = quoted(&column.found.name);
+    match column.found.sort {
+        Sort::Exact | Sort::Bytes => format!("{old}.{name} IS DISTINCT FROM {new}.{name}"),
+        Sort::Text => format!(
+            "{old}.{name} COLLATE pg_catalog.\"C\" IS DISTINCT FROM {new}.{name} COLLATE pg_catalog.\"C\""
+        ),
+        Sort::Image | Sort::Foreign => format!(
+            "ROW({old}.{name})::record OPERATOR(pg_catalog.*<>) ROW({new}.{name})::record"
+        ),
+    }
+}
+
+/// Returns the value as text: by the type's own output alone, never by a cast that somebody may have made. NULL stays NULL.
+fn text(column: &Column, field: &str) -> String {
+    match column.found.sort {
+        Sort::Text => field.to_owned(),
+        Sort::Exact | Sort::Image | Sort::Foreign | Sort::Bytes => {
+            format!("CASE WHEN {field} IS NOT DISTINCT FROM NULL THEN NULL ELSE format('%s', {field}) END")
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Tracking tables: what is made for each, and whether it is still as it was made.
+//!
+//! - `settings`: what somebody wants. `catalog`: what there is. `table`: both together.
+//! - `generate`: the function of the triggers, as text.
+//! - `apply`: makes it. `books`: notes it. `verify`: compares it with what it should be.
+
+mod apply;
+mod books;
+pub(crate) mod catalog;
+pub(crate) mod generate;
+mod settings;
+pub(crate) mod table;
+mod triggers;
+mod verify;
+
+pub(crate) use books::{Entry, entries, entry};
+pub use settings::{Track, Triggers, WithoutContext};
+pub(crate) use table::Table;
+pub use verify::{Finding, TrackedTable};

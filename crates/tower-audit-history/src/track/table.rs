@@ -1,0 +1,194 @@
+//! A table as it is tracked: its columns, and what is done with each.
+
+use serde::{Deserialize, Serialize};
+use tower_audit_core::changes::TableName;
+
+use super::Track;
+use crate::HistoryError;
+
+/// A table as the catalog has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) name: TableName,
+    /// The role that owns it.
+    pub(crate) owner: String,
+    pub(crate) columns: Vec<FoundColumn>,
+    /// The columns of the primary key.
+    pub(crate) key: Vec<String>,
+    /// Its partitions, at any depth.
+    pub(crate) partitions: Vec<TableName>,
+}
+
+/// A column as the catalog has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FoundColumn {
+    pub(crate) name: String,
+    /// The type, as it is written.
+    pub(crate) written: String,
+    pub(crate) sort: Sort,
+    /// Its values may be of any length.
+    pub(crate) is_long: bool,
+    pub(crate) generated: Generated,
+    /// The columns that it is made of.
+    pub(crate) made_of: Vec<String>,
+}
+
+/// What kind of values a column has, by its type under all domains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// Values that are equal are the same: numbers without a scale, times, ids.
+    Exact,
+    /// Text, which a collation may take for equal although it differs.
+    Text,
+    /// Values that may be equal and look different, such as 1.0 and 1.00.
+    Image,
+    /// The same, and there is no way to turn any of them into JSON and back: they are recorded as text.
+    Foreign,
+    /// Bytes.
+    Bytes,
+}
+
+/// Whether somebody writes the column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Generated {
+    /// It is written.
+    No,
+    /// It is made from others, and kept.
+    Stored,
+    /// It is made from others whenever it is read.
+    Virtual,
+}
+
+/// A table with what is done with each of its columns.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    pub(crate) found: Found,
+    pub(crate) track: Track,
+    /// What is recorded, in the order of the table.
+    pub(crate) columns: Vec<Column>,
+    /// The columns by which rows are told apart, if there are any.
+    pub(crate) key: Vec<Column>,
+}
+
+/// A column that is recorded.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    pub(crate) found: FoundColumn,
+    pub(crate) mask: Option<Mask>,
+    pub(crate) is_key: bool,
+}
+
+/// What stands in the history for a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mask {
+    Hidden,
+    Hashed,
+}
+
+/// A column as the books have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Noted {
+    pub(crate) name: String,
+    pub(crate) r#type: String,
+}
+
+impl Table {
+    /// Returns the table with what the settings say.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the settings do not fit the table.
+    pub(crate) fn new(found: Found, track: Track) -> Result<Self, HistoryError> {
+        check(&found, &track)?;
+        let masks = masks(&found, &track);
+        let key = track.key.clone().unwrap_or_else(|| found.key.clone());
+        let column = |column: &FoundColumn| Column {
+            mask: masks.iter().find(|(name, _)| *name == column.name).map(|(_, mask)| *mask),
+            is_key: key.contains(&column.name),
+            found: column.clone(),
+        };
+        let columns: Vec<Column> = found
+            .columns
+            .iter()
+            .filter(|column| !track.ignore.contains(&column.name) && column.generated != Generated::Virtual)
+            .map(column)
+            .collect();
+        let key = key
+            .iter()
+            .filter_map(|name| columns.iter().find(|column| column.found.name == *name))
+            .cloned()
+            .collect();
+        Ok(Self {
+            found,
+            track,
+            columns,
+            key,
+        })
+    }
+
+    pub(crate) fn name(&self) -> &TableName {
+        &self.found.name
+    }
+
+    /// Returns the columns for the books.
+    pub(crate) fn noted(&self) -> Vec<Noted> {
+        let noted = |column: &FoundColumn| Noted {
+            name: column.name.clone(),
+            r#type: column.written.clone(),
+        };
+        self.found.columns.iter().map(noted).collect()
+    }
+
+    /// Returns the names of the columns that are masked.
+    pub(crate) fn masked(&self) -> Vec<&str> {
+        let masked = self.columns.iter().filter(|column| column.mask.is_some());
+        masked.map(|column| column.found.name.as_str()).collect()
+    }
+}
+
+/// Makes sure that the settings name columns that are there.
+fn check(found: &Found, track: &Track) -> Result<(), HistoryError> {
+    let there: Vec<String> = found.columns.iter().map(|column| column.name.clone()).collect();
+    let named = track.ignore.iter().chain(&track.mask).chain(&track.hash);
+    let named = named.chain(track.key.iter().flatten());
+    let missing: Vec<String> = named.filter(|name| !there.contains(name)).cloned().collect();
+    let table = found.name.clone();
+    if !missing.is_empty() {
+        return Err(HistoryError::NoColumn {
+            table,
+            missing,
+            there,
+        });
+    }
+    let key = track.key.as_ref().unwrap_or(&found.key);
+    let is_virtual = |name: &&String| {
+        let mut columns = found.columns.iter();
+        columns.any(|column| column.name == **name && column.generated == Generated::Virtual)
+    };
+    let lost = key.iter().filter(|name| track.ignore.contains(*name) || is_virtual(name));
+    let columns: Vec<String> = lost.cloned().collect();
+    if columns.is_empty() {
+        Ok(())
+    } else {
+        Err(HistoryError::IgnoredKey { table, columns })
+    }
+}
+
+/// Returns which columns are masked: those that were named, and what is made of them.
+fn masks<'a>(found: &'a Found, track: &Track) -> Vec<(&'a str, Mask)> {
+    let mask = |column: &'a FoundColumn| {
+        let is_made_of_masked = || {
+            let mut of = column.made_of.iter();
+            of.any(|name| track.mask.contains(name) || track.hash.contains(name))
+        };
+        if track.mask.contains(&column.name) || is_made_of_masked() {
+            Some((column.name.as_str(), Mask::Hidden))
+        } else if track.hash.contains(&column.name) {
+            Some((column.name.as_str(), Mask::Hashed))
+        } else {
+            None
+        }
+    };
+    found.columns.iter().filter_map(mask).collect()
+}
+

@@ -1,0 +1,179 @@
+//! The triggers of a table and of its partitions: those that it should have, and those that it has.
+
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use tower_audit_core::changes::TableName;
+
+use super::{Table, Triggers, generate::signature};
+use crate::{
+    HistoryError,
+    names::{Names, quoted, quoted_table},
+};
+
+/// A trigger, or what one should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trigger {
+    pub(crate) on: TableName,
+    pub(crate) name: String,
+    /// The function, as `"schema".name`.
+    pub(crate) function: String,
+    /// What it fires for: see `pg_trigger.tgtype`.
+    kind: i16,
+    /// The names of the transition tables.
+    tables: (Option<String>, Option<String>),
+    pub(crate) is_enabled: bool,
+    /// It came with that of the table of which this is a partition.
+    pub(crate) is_inherited: bool,
+}
+
+/// One that should be there.
+pub(crate) struct Wanted {
+    pub(crate) trigger: Trigger,
+    /// The statement that makes it.
+    pub(crate) sql: String,
+}
+
+impl Trigger {
+    /// Returns whether it does the same.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let said = |trigger: &Self| (trigger.on.clone(), trigger.name.clone(), trigger.kind, trigger.tables.clone());
+        said(self) == said(other) && self.function == other.function
+    }
+}
+
+/// Returns the triggers that a table and its partitions should have.
+pub(crate) fn wanted(names: &Names, table: &Table) -> Vec<Wanted> {
+    let on_each = |on: &TableName, is_partition: bool| -> Vec<Wanted> {
+        let mut wanted = vec![one(names, table, on, "truncate")];
+        match table.track.triggers {
+            // Partitions have it by themselves, also those to come.
+            Triggers::Row => {
+                let mut row = one(names, table, on, "row");
+                row.trigger.is_inherited = is_partition;
+                wanted.push(row);
+            }
+            Triggers::Statement => {
+                wanted.extend(["insert", "update", "delete"].map(|event| one(names, table, on, event)));
+            }
+        }
+        wanted
+    };
+    let mut wanted = on_each(table.name(), false);
+    for partition in &table.found.partitions {
+        wanted.extend(on_each(partition, true));
+    }
+    wanted
+}
+
+fn one(names: &Names, table: &Table, on: &TableName, event: &str) -> Wanted {
+    let (what, kind, tables) = match event {
+        "row" => ("INSERT OR UPDATE OR DELETE", ROW | INSERT | UPDATE | DELETE, (None, None)),
+        "truncate" => ("TRUNCATE", TRUNCATE, (None, None)),
+        "insert" => ("INSERT", INSERT, (None, Some(NEW))),
+        "update" => ("UPDATE", UPDATE, (Some(OLD), Some(NEW))),
+        _ => ("DELETE", DELETE, (Some(OLD), None)),
+    };
+    let mut referencing = String::new();
+    if let Some(old) = tables.0 {
+        referencing += &format!(" OLD TABLE AS {old}");
+    }
+    if let Some(new) = tables.1 {
+        referencing += &format!(" NEW TABLE AS {new}");
+    }
+    if !referencing.is_empty() {
+        referencing.insert_str(0, " REFERENCING");
+    }
+    let name = names.trigger(event);
+    let function = signature(names, table);
+    let each = if kind & ROW == 0 { "STATEMENT" } else { "ROW" };
+    Wanted {
+        sql: format!(
+            "CREATE TRIGGER {} AFTER {what} ON {}{referencing} FOR EACH {each} EXECUTE FUNCTION {function}",
+            quoted(&name),
+            quoted_table(on),
+        ),
+        trigger: Trigger {
+            on: on.clone(),
+            name,
+            function: names.function(table.name()),
+            kind,
+            tables: (tables.0.map(str::to_owned), tables.1.map(str::to_owned)),
+            is_enabled: true,
+            is_inherited: false,
+        },
+    }
+}
+
+/// Returns the triggers of this history that a table, or all tables, and their partitions have.
+pub(crate) async fn there(
+    connection: &mut PgConnection,
+    names: &Names,
+    on: &[TableName],
+) -> Result<Vec<Trigger>, HistoryError> {
+    let (schemas, tables): (Vec<&str>, Vec<&str>) =
+        on.iter().map(|name| (name.schema(), name.table())).unzip();
+    let rows = sqlx::query(THERE)
+        .bind(names.trigger(""))
+        .bind(names.schema())
+        .bind(schemas)
+        .bind(tables)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.iter().map(trigger).collect::<sqlx::Result<_>>()?)
+}
+
+/// Returns the triggers of this history on all tables.
+pub(crate) async fn everywhere(
+    connection: &mut PgConnection,
+    names: &Names,
+) -> Result<Vec<Trigger>, HistoryError> {
+    let rows = sqlx::query(EVERYWHERE)
+        .bind(names.trigger(""))
+        .bind(names.schema())
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.iter().map(trigger).collect::<sqlx::Result<_>>()?)
+}
+
+fn trigger(row: &PgRow) -> sqlx::Result<Trigger> {
+    let (schema, table): (String, String) = (row.try_get("schema")?, row.try_get("table")?);
+    Ok(Trigger {
+        on: TableName::new(schema, table),
+        name: row.try_get("name")?,
+        function: row.try_get("function")?,
+        kind: row.try_get("kind")?,
+        tables: (row.try_get("old")?, row.try_get("new")?),
+        // Those that fire always do, too.
+        is_enabled: matches!(row.try_get::<i8, _>("enabled")?.unsigned_abs(), b'O' | b'A'),
+        is_inherited: row.try_get("is_inherited")?,
+    })
+}
+
+// See `pg_trigger.h`.
+const ROW: i16 = 1;
+const INSERT: i16 = 4;
+const DELETE: i16 = 8;
+const UPDATE: i16 = 16;
+const TRUNCATE: i16 = 32;
+
+const OLD: &str = "old_rows";
+const NEW: &str = "new_rows";
+
+macro_rules! triggers {
+    ($tables:literal) => {
+        concat!(
+            "SELECT s.nspname::text AS schema, c.relname::text AS \"table\", t.tgname::text AS name, f.proname::text AS function, \
+                 t.tgtype AS kind, t.tgoldtable::text AS old, t.tgnewtable::text AS new, t.tgenabled AS enabled, \
+                 t.tgparentid <> 0 AS is_inherited \
+             FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid \
+             JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+             JOIN pg_catalog.pg_namespace AS fs ON fs.oid = f.pronamespace \
+             WHERE starts_with(t.tgname::text, $1) AND fs.nspname = $2 AND ",
+            $tables,
+            " ORDER BY t.oid"
+        )
+    };
+}
+
+const THERE: &str =
+    triggers!("(s.nspname::text, c.relname::text) IN (SELECT * FROM unnest($3::text[], $4::text[]))");
+const EVERYWHERE: &str = triggers!("true");

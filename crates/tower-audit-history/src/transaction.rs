@@ -1,0 +1,149 @@
+//! Transactions that say on whose behalf they change rows.
+
+use std::{
+    fmt::{self, Write as _},
+    ops::{Deref, DerefMut},
+};
+
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use tower_audit_core::{Auditor, changes::ChangeContext};
+
+/// A transaction that says on whose behalf it changes rows: whatever it changes in a tracked table is recorded as the work of that actor, by
+/// that request, and nothing that others do is.
+///
+/// It derefs to a connection: `&mut *tx` is what sqlx takes. A function that must not be called without a context takes a
+/// `&mut AuditedTransaction`.
+///
+/// Dropping it rolls back, and leaves nothing in the connection that goes back to the pool: the context ends with the transaction.
+///
+/// ```no_run
+/// use tower_audit_core::{Actor, changes::ChangeContext};
+/// use tower_audit_history::AuditedTransaction;
+///
+/// # async fn example(pool: sqlx::PgPool) -> sqlx::Result<()> {
+/// let context = ChangeContext::new(Actor::user("alice"));
+/// let mut tx = AuditedTransaction::begin(&pool, &context).await?;
+/// sqlx::query("UPDATE jobs SET schedule = '@daily' WHERE id = 7").execute(&mut *tx).await?;
+/// tx.commit().await?;
+/// # Ok(()) }
+/// ```
+pub struct AuditedTransaction {
+    tx: Transaction<'static, Postgres>,
+}
+
+impl AuditedTransaction {
+    /// Begins a transaction with this context. It takes one round trip, as any transaction does.
+    ///
+    /// Dropping the future gives the connection back as it was.
+    ///
+    /// # Errors
+    ///
+    /// Returns what the pool or the database said.
+    pub async fn begin(pool: &PgPool, context: &ChangeContext) -> sqlx::Result<Self> {
+        let tx = pool.begin_with(AssertSqlSafe(begin(context))).await?;
+        Ok(Self { tx })
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    ///
+    /// Returns what the database said. A connection that broke leaves open whether it was committed.
+    pub async fn commit(self) -> sqlx::Result<()> {
+        self.tx.commit().await
+    }
+
+    /// Rolls back: neither the rows nor their history have changed.
+    ///
+    /// # Errors
+    ///
+    /// Returns what the database said; the transaction is over all the same.
+    pub async fn rollback(self) -> sqlx::Result<()> {
+        self.tx.rollback().await
+    }
+}
+
+impl Deref for AuditedTransaction {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for AuditedTransaction {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+}
+
+impl fmt::Debug for AuditedTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditedTransaction").finish_non_exhaustive()
+    }
+}
+
+/// Begins transactions that say on whose behalf they change rows.
+pub trait Begin {
+    /// Begins a transaction with this context: see [`AuditedTransaction::begin`].
+    ///
+    /// # Errors
+    ///
+    /// Returns what the pool or the database said.
+    fn begin(
+        &self,
+        pool: &PgPool,
+        context: &ChangeContext,
+    ) -> impl Future<Output = sqlx::Result<AuditedTransaction>> + Send;
+}
+
+impl Begin for Auditor {
+    async fn begin(&self, pool: &PgPool, context: &ChangeContext) -> sqlx::Result<AuditedTransaction> {
+        AuditedTransaction::begin(pool, context).await
+    }
+}
+
+/// Returns the statements that begin. They go to the database together, as one message of the simple protocol, which has no parameters: the
+/// values are written as hexadecimal digits, so that nothing in them can be SQL. What the session had set before is nobody's business in
+/// here.
+fn begin(context: &ChangeContext) -> String {
+    let event = context.event().map(|id| id.to_string());
+    let settings = [
+        ("actor_type", Some(context.actor().kind().as_str())),
+        ("actor_id", Some(context.actor().id())),
+        ("request_id", context.request()),
+        ("audit_id", event.as_deref()),
+        ("tenant_id", context.tenant()),
+    ];
+    let mut sql = "BEGIN; SELECT ".to_owned();
+    for (index, (name, value)) in settings.into_iter().enumerate() {
+        if index > 0 {
+            sql.push_str(", ");
+        }
+        let mut digits = String::new();
+        for byte in value.unwrap_or_default().bytes().filter(|byte| *byte != 0) {
+            // Writing to a string does not fail.
+            let _ = write!(digits, "{byte:02x}");
+        }
+        let _ = write!(
+            sql,
+            "pg_catalog.set_config('tower_audit.{name}', pg_catalog.convert_from(pg_catalog.decode('{digits}', 'hex'), 'UTF8'), true)"
+        );
+    }
+    sql
+}
+
+#[cfg(test)]
+mod tests {
+    use tower_audit_core::Actor;
+
+    use super::*;
+
+    #[test]
+    fn no_value_is_sql() {
+        let context = ChangeContext::new(Actor::user("'); DROP TABLE jobs; --")).request_id("\\'");
+        let sql = begin(&context);
+        assert!(!sql.contains("DROP") && !sql.contains('\\'), "{sql}");
+        assert_eq!(sql.matches(';').count(), 1);
+    }
+}

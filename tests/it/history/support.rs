@@ -1,0 +1,91 @@
+//! A database whose tables are tracked.
+
+use serde_json::{Map, Value, json};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tower_audit_core::{
+    PageSize,
+    changes::{ChangeFilter, ChangeReader as _, RowChange, TableName},
+};
+use tower_audit_history::{History, Track};
+
+use crate::support::database::Postgres;
+
+/// A database with a history.
+pub(super) struct Tracked {
+    pub(super) database: Postgres,
+    pub(super) history: History,
+}
+
+impl Tracked {
+    /// Returns a database in which these statements were run, and nothing is tracked yet.
+    pub(super) async fn with(sql: &str) -> Self {
+        let database = Postgres::fresh().await;
+        let history = History::new(database.pool.clone());
+        history.migrate().await.unwrap();
+        let this = Self { database, history };
+        this.run(sql).await;
+        this
+    }
+
+    /// Tracks a table of the schema `public`.
+    pub(super) async fn track(&self, table: &str, track: Track) {
+        self.history.track(&name(table), track).await.unwrap();
+    }
+
+    /// Runs statements.
+    pub(super) async fn run(&self, sql: &str) {
+        let done = self.try_run(sql).await;
+        done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    pub(super) async fn try_run(&self, sql: &str) -> sqlx::Result<()> {
+        let done = self.database.pool.execute(AssertSqlSafe(sql.to_owned()));
+        done.await.map(drop)
+    }
+
+    /// Returns a connection of another session.
+    pub(super) async fn session(&self) -> PgConnection {
+        PgConnection::connect(&self.database.url).await.unwrap()
+    }
+
+    /// Returns all changes, the oldest first.
+    pub(super) async fn changes(&self) -> Vec<RowChange> {
+        let all = ChangeFilter::new();
+        let page = self.history.changes(&all, None, PageSize::MAX).await;
+        let mut changes = page.unwrap().changes;
+        changes.reverse();
+        changes
+    }
+
+    /// Returns what was done, the oldest first, without whom by.
+    pub(super) async fn told(&self) -> Vec<Value> {
+        self.changes().await.iter().map(told).collect()
+    }
+
+    /// Returns everything that the tables of the history hold, as text.
+    pub(super) async fn everything(&self) -> String {
+        let all = "SELECT coalesce(string_agg(r::text, ' '), '') FROM control_plane.row_changes AS r";
+        sqlx::query_scalar(all).fetch_one(&self.database.pool).await.unwrap()
+    }
+
+    /// Makes sure that nothing is wrong.
+    pub(super) async fn assert_well(&self) {
+        assert_eq!(self.history.verify().await.unwrap(), []);
+    }
+}
+
+pub(super) fn name(table: &str) -> TableName {
+    TableName::new("public", table)
+}
+
+/// Returns what was done to which row; what is not there is left out.
+pub(super) fn told(change: &RowChange) -> Value {
+    let mut told = Map::new();
+    told.insert(change.operation.to_string(), json!(change.key));
+    for (member, columns) in [("old_key", &change.old_key), ("old", &change.old), ("new", &change.new)] {
+        if let Some(columns) = columns {
+            told.insert(member.to_owned(), json!(columns));
+        }
+    }
+    told.into()
+}
