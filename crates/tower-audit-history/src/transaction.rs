@@ -22,7 +22,7 @@ use tower_audit_core::{Auditor, changes::ChangeContext};
 ///
 /// # async fn example(pool: sqlx::PgPool) -> sqlx::Result<()> {
 /// let context = ChangeContext::new(Actor::user("alice"));
-/// let mut tx = AuditedTransaction::begin(&pool, &context).await?;
+/// let mut tx = AuditedTransaction::begin(&pool, context).await?;
 /// sqlx::query("UPDATE jobs SET schedule = '@daily' WHERE id = 7").execute(&mut *tx).await?;
 /// tx.commit().await?;
 /// # Ok(()) }
@@ -39,8 +39,9 @@ impl AuditedTransaction {
     /// # Errors
     ///
     /// Returns what the pool or the database said.
-    pub async fn begin(pool: &PgPool, context: &ChangeContext) -> sqlx::Result<Self> {
-        let tx = pool.begin_with(AssertSqlSafe(begin(context))).await?;
+    pub async fn begin(pool: &PgPool, context: impl Into<ChangeContext>) -> sqlx::Result<Self> {
+        let begin = AssertSqlSafe(begin(&context.into()));
+        let tx = pool.begin_with(begin).await?;
         Ok(Self { tx })
     }
 
@@ -84,6 +85,9 @@ impl fmt::Debug for AuditedTransaction {
 }
 
 /// Begins transactions that say on whose behalf they change rows.
+///
+/// In an axum handler the context is the request's: with tower-audit, `auditor.begin(&pool, &audit)` of the extractor
+/// `audit: AuditContext`.
 pub trait Begin {
     /// Begins a transaction with this context: see [`AuditedTransaction::begin`].
     ///
@@ -93,12 +97,16 @@ pub trait Begin {
     fn begin(
         &self,
         pool: &PgPool,
-        context: &ChangeContext,
+        context: impl Into<ChangeContext> + Send,
     ) -> impl Future<Output = sqlx::Result<AuditedTransaction>> + Send;
 }
 
 impl Begin for Auditor {
-    async fn begin(&self, pool: &PgPool, context: &ChangeContext) -> sqlx::Result<AuditedTransaction> {
+    async fn begin(
+        &self,
+        pool: &PgPool,
+        context: impl Into<ChangeContext> + Send,
+    ) -> sqlx::Result<AuditedTransaction> {
         AuditedTransaction::begin(pool, context).await
     }
 }

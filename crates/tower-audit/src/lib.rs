@@ -88,6 +88,7 @@
 //! - `macros` (default): the attribute `#[audited]`, see [`call`].
 //! - `postgres`, `sqlite`: [`AuditLayer::new`] takes a pool; `migrate`, `PgStore`, `SqliteStore`,
 //!   `RecordIn`.
+//! - `history`: which rows of the app's own tables each request changed, in Postgres: [`history`].
 //! - `metrics`: what is counted, through the [metrics](https://docs.rs/metrics) crate.
 //!
 //! # What it does not do
@@ -129,7 +130,7 @@ pub use tower_audit_core::{
     Action, Actor, ActorKind, AuditEvent, AuditEventBuilder, Auditor, AuditorBuilder, Captured,
     Cursor, DeliverySettings, EventId, EventReader, EventWriter, Filter, Health, MemoryStore,
     Metadata, Outcome, Overflow, Page, PageSize, Seek, ShutdownReport, Stats, StoreError, Target,
-    Text, catalog, dead_letters, delivery, search, spool, store,
+    Text, catalog, changes, dead_letters, delivery, search, spool, store,
 };
 #[cfg(feature = "macros")]
 pub use tower_audit_macros::audited;
@@ -146,6 +147,9 @@ pub mod retention {
 }
 #[cfg(feature = "postgres")]
 pub use tower_audit_sqlx::{PgStore, PgStoreBuilder, Roles, partitions};
+/// Which rows of the app's own tables each request changed, from what to what: [tower-audit-history](tower_audit_history).
+#[cfg(feature = "history")]
+pub use tower_audit_history as history;
 #[cfg(feature = "sqlite")]
 pub use tower_audit_sqlx::{SqliteStore, SqliteStoreBuilder};
 

@@ -17,7 +17,7 @@ use tower_audit_core::changes::{
 use uuid::Uuid;
 
 use super::site::Site;
-use crate::support::events::{at, builder};
+use crate::support::events::builder;
 
 /// Changes in memory. It counts how often somebody asked for them.
 #[derive(Clone, Default)]
@@ -37,7 +37,9 @@ impl ChangeReader for Changes {
         let mut found = self.changes.clone();
         found.retain(|change| {
             let tenant = change.tenant_id.as_deref();
-            filter.event_id().is_none_or(|id| change.event_id == Some(id))
+            filter
+                .event_id()
+                .is_none_or(|id| change.event_id == Some(id))
                 && filter.tenant_id().is_none_or(|id| tenant == Some(id))
                 && older_than.is_none_or(|cursor| ChangeCursor::of(change) < cursor)
         });
@@ -204,7 +206,7 @@ async fn without_personal_data_the_columns_are_shown_and_their_values_are_not() 
     let page = answer.json();
     let shown = &page["changes"][0];
     let hidden = json!({"hidden": "personal"});
-    let field = |column| json!({"column": column, "old": hidden, "new": hidden});
+    let field = |column: &str| json!({"column": column, "old": hidden, "new": hidden});
     assert_eq!(
         shown["fields"],
         json!([field("email"), field("note"), field("token")])
@@ -315,8 +317,9 @@ async fn the_page_of_an_event_shows_what_was_before_and_after_as_text() {
     );
     changed.table = TableName::new("public", script);
     changed.key = columns(json!({script: script}));
-    let mut hostile = columns(json!({script: "a"}));
-    changed.old.as_mut().unwrap().append(hostile.as_mut().unwrap());
+    if let Some(old) = &mut changed.old {
+        old.insert(script.to_owned(), json!("a column that is gone"));
+    }
     let site = site(std::slice::from_ref(&event), vec![changed]).await;
     let answer = site.get("acme", &view(&event)).await;
     let page = answer.text();
@@ -350,7 +353,10 @@ async fn a_row_that_was_not_there_has_no_side() {
     assert!(page.contains("<ins class=\"value\">begun</ins>"), "{page}");
     assert!(page.contains("<del class=\"value\">ended</del>"), "{page}");
     // Nobody changed it.
-    assert!(page.contains("<span class=\"value\">found</span>"), "{page}");
+    assert!(
+        page.contains("<span class=\"value\">found</span>"),
+        "{page}"
+    );
     assert_eq!(page.matches("<td></td>").count(), 3, "{page}");
 }
 
@@ -386,7 +392,7 @@ async fn an_event_that_changed_nothing_has_no_section() {
 
 #[tokio::test]
 async fn a_look_at_changes_is_a_look_at_their_event() {
-    let event = builder(1).created_at(at(1)).build();
+    let event = of_acme(1);
     let site = site(std::slice::from_ref(&event), Vec::new()).await;
     assert_eq!(site.get("root", &path(&event)).await.status, 200);
     let looks = site.looks().await;

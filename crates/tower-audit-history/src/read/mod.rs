@@ -1,8 +1,10 @@
 //! Reads the history: what happened to a row, in a request, by an actor; and what a row was.
 
 mod as_of;
+mod live;
 mod query;
 mod row;
 mod walk;
 
-pub(crate) use query::one;
+pub(crate) use live::Live;
+pub use walk::AsOf;

@@ -1,9 +1,10 @@
 //! Pages of changes.
 
+use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder};
 use tower_audit_core::{
     PageSize, StoreError,
-    changes::{ChangeCursor, ChangeFilter, ChangePage, ChangeReader, RowChange},
+    changes::{ChangeCursor, ChangeFilter, ChangePage, ChangeReader, Columns, RowChange, TableName},
 };
 use uuid::Uuid;
 
@@ -25,19 +26,27 @@ impl ChangeReader for History {
 }
 
 impl History {
-    /// Returns the change with this id, which was made at this time; `None` if there is none.
+    /// Returns the change with this id; `None` if there is none.
     ///
     /// # Errors
     ///
     /// Returns [`HistoryError::NotMigrated`] if there is no history, and [`HistoryError::Database`] otherwise.
     pub async fn change(&self, id: Uuid) -> Result<Option<RowChange>, HistoryError> {
         let mut connection = self.pool.acquire().await?;
-        one(&mut connection, &self.names, id).await
+        self.change_on(&mut connection, id).await
+    }
+
+    pub(crate) async fn change_on(
+        &self,
+        connection: &mut PgConnection,
+        id: Uuid,
+    ) -> Result<Option<RowChange>, HistoryError> {
+        one(connection, &self.names, id).await
     }
 }
 
 /// Returns a change. Its id says, to a millisecond, when it was made.
-pub(crate) async fn one(
+async fn one(
     connection: &mut PgConnection,
     names: &Names,
     id: Uuid,
@@ -46,7 +55,7 @@ pub(crate) async fn one(
         return Ok(None);
     };
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-    let Some(near) = chrono::DateTime::from_timestamp(seconds, nanos) else {
+    let Some(near) = DateTime::from_timestamp(seconds, nanos) else {
         return Ok(None);
     };
     let sql = format!(
@@ -119,4 +128,28 @@ fn conditions(
         sql.push(" AND (at, id) < (").push_bind(cursor.at()).push(", ");
         sql.push_bind(cursor.id()).push(")");
     }
+}
+
+/// Returns the oldest change of a row from a moment on, under whichever name its table had.
+pub(super) async fn newer(
+    connection: &mut PgConnection,
+    names: &Names,
+    tables: &[TableName],
+    key: &Columns,
+    since: DateTime<Utc>,
+) -> Result<Option<RowChange>, HistoryError> {
+    let mut oldest: Option<RowChange> = None;
+    for table in tables {
+        let filter = ChangeFilter::new().row(table.clone(), key.clone().into()).since(since);
+        let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM {} WHERE true", names.quoted("")));
+        conditions(&mut sql, &filter, None);
+        sql.push(" ORDER BY at, id LIMIT 1");
+        let row = sql.build().fetch_optional(&mut *connection).await?;
+        let found = row.as_ref().map(read).transpose()?;
+        let is_older = |found: &RowChange| oldest.as_ref().is_none_or(|oldest| found.at < oldest.at);
+        if found.as_ref().is_some_and(is_older) {
+            oldest = found;
+        }
+    }
+    Ok(oldest)
 }

@@ -64,6 +64,7 @@ fn column(row: &PgRow) -> sqlx::Result<FoundColumn> {
             "image" => Sort::Image,
             _ => Sort::Foreign,
         },
+        is_json: row.try_get("is_json")?,
         is_long: row.try_get("is_long")?,
         generated: match generated {
             b's' => Generated::Stored,
@@ -114,6 +115,7 @@ SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) 
         WHEN t.name IN ('bool', 'char', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp', 'timestamptz', 'inet', 'cidr',
             'macaddr', 'macaddr8') THEN 'exact'
         ELSE 'image' END AS sort,
+    t.is_builtin AND t.name = 'json' AS is_json,
     t.typlen = -1 AND t.name NOT IN ('numeric', 'inet', 'cidr') AND NOT (t.name IN ('varchar', 'bpchar') AND a.atttypmod BETWEEN 0 AND 65536)
         AS is_long,
     coalesce((SELECT array_agg(DISTINCT o.attname::text)

@@ -26,6 +26,8 @@ pub(crate) struct FoundColumn {
     /// The type, as it is written.
     pub(crate) written: String,
     pub(crate) sort: Sort,
+    /// The type is `json`, of which text is the value.
+    pub(crate) is_json: bool,
     /// Its values may be of any length.
     pub(crate) is_long: bool,
     pub(crate) generated: Generated,

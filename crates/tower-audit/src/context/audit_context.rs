@@ -5,7 +5,9 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use chrono::{DateTime, Utc};
 use http::Extensions;
 use serde_json::Value;
-use tower_audit_core::{Action, Actor, EventId, Outcome, Target, Text, catalog::Activity};
+use tower_audit_core::{
+    Action, Actor, EventId, Outcome, Target, Text, catalog::Activity, changes::ChangeContext,
+};
 
 use super::{
     current::Current,
@@ -173,6 +175,26 @@ impl AuditContext {
         }
     }
 
+    /// Returns on whose behalf this request changes rows, as far as is known by now: for a transaction that tells the triggers of
+    /// `tower-audit-history`. A tenant or an actor that is set later is not in it.
+    ///
+    /// It is what `auditor.begin(&pool, &audit)` takes the context for.
+    pub fn change_context(&self) -> ChangeContext {
+        let Of::Request(slot) = &self.0 else {
+            return ChangeContext::new(Actor::anonymous());
+        };
+        let event = slot.pending_event();
+        let context = ChangeContext::new(event.actor().clone()).event_id(event.id());
+        let context = match event.request_id() {
+            Some(id) => context.request_id(id),
+            None => context,
+        };
+        match event.tenant_id() {
+            Some(id) => context.tenant_id(id),
+            None => context,
+        }
+    }
+
     /// Returns when the request arrived.
     #[must_use]
     pub fn arrived_at(&self) -> DateTime<Utc> {
@@ -204,6 +226,12 @@ impl AuditContext {
         if let Of::Request(slot) = &self.0 {
             slot.note(note);
         }
+    }
+}
+
+impl From<&AuditContext> for ChangeContext {
+    fn from(context: &AuditContext) -> Self {
+        context.change_context()
     }
 }
 

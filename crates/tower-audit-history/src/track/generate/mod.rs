@@ -39,6 +39,34 @@ pub(crate) fn body(names: &Names, table: &Table, key_id: Option<&str>) -> String
     }
 }
 
+/// Expressions of a table's columns, as its triggers have them.
+pub(crate) struct Expressions<'a>(Cx<'a>);
+
+impl<'a> Expressions<'a> {
+    pub(crate) fn new(names: &'a Names, table: &'a Table) -> Self {
+        Self(Cx {
+            names,
+            table,
+            key_id: None,
+        })
+    }
+
+    /// Returns what stands in the history for a whole row.
+    pub(crate) fn row(&self, row: &str) -> String {
+        self.0.object(&self.0.table.columns, row)
+    }
+
+    /// Returns what stands in the history for the key of a row.
+    pub(crate) fn key(&self, row: &str) -> String {
+        self.0.key(row)
+    }
+
+    /// Returns what stands in the history for the value of a column, as JSON.
+    pub(crate) fn column(&self, column: &Column, row: &str) -> String {
+        format!("to_jsonb({})", self.0.value(column, row))
+    }
+}
+
 /// What is needed everywhere.
 struct Cx<'a> {
     names: &'a Names,

@@ -1,0 +1,123 @@
+//! What is there already when the history of a table begins.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction, types::Json};
+use tower_audit_core::changes::{Columns, TableName};
+
+use crate::{
+    History, HistoryError,
+    error::code,
+    names::{literal, quoted, quoted_table},
+    read::Live,
+};
+
+impl History {
+    /// Records the rows that a table has, each as a [baseline](tower_audit_core::changes::Operation::Baseline): from then on the history
+    /// knows what every row was, also of those that nobody changes. Returns how many rows it recorded.
+    ///
+    /// It goes by batches in the order of the key, while others go on: each row is locked for the moment in which it is copied, so that
+    /// what is recorded has its place among the changes. It takes about as much room as the table. Run it once, after
+    /// [`track`](Self::track); what a second run records is recorded again.
+    ///
+    /// Dropping the future keeps the batches that were recorded.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`HistoryError::NotTracked`] if it is not tracked, [`HistoryError::NoKey`] for a table without a key, and
+    /// [`HistoryError::Database`] otherwise, also if the user does not own the history.
+    pub async fn baseline(&self, table: &TableName) -> Result<u64, HistoryError> {
+        let mut connection = self.pool.acquire().await?;
+        let live = Live::find(self, &mut connection, table).await?;
+        drop(connection);
+        if live.table.key.is_empty() {
+            return Err(HistoryError::NoKey(table.clone()));
+        }
+        let (mut last, mut rows, mut size) = (None, 0, BATCH);
+        loop {
+            match batch(self, &live, last.as_ref(), size).await {
+                Ok(Some((key, count))) => {
+                    rows += count;
+                    last = Some(key);
+                    size = (size * 2).min(BATCH);
+                }
+                Ok(None) => return Ok(rows),
+                // Somebody holds one of the rows, and may wait for another: that one is waited for alone.
+                Err(error) if is_impatient(&error) => size = 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Records the next rows; returns the key of the last one, and how many they were.
+async fn batch(
+    history: &History,
+    live: &Live<'_>,
+    last: Option<&Columns>,
+    size: u32,
+) -> Result<Option<(Columns, u64)>, HistoryError> {
+    let mut tx = begin(history, size).await?;
+    let row = sqlx::query(AssertSqlSafe(statement(history, live, last.is_some())))
+        .bind(last.cloned().map(Value::Object))
+        .bind(i64::from(size))
+        .fetch_one(&mut *tx)
+        .await?;
+    let count: i64 = row.try_get("count")?;
+    let key: Option<Json<Columns>> = row.try_get("key")?;
+    tx.commit().await?;
+    Ok(key.map(|Json(key)| (key, count.unsigned_abs())))
+}
+
+/// Begins a transaction that does not wait for the lock of a row while it has others, which could be a deadlock.
+async fn begin(history: &History, size: u32) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let wait = if size == 1 { Duration::ZERO } else { PATIENCE };
+    let begin = format!("BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL jit = off", wait.as_millis());
+    history.pool.begin_with(AssertSqlSafe(begin)).await
+}
+
+fn statement(history: &History, live: &Live<'_>, has_last: bool) -> String {
+    let (table, expressions) = (quoted_table(live.table.name()), live.expressions());
+    let keys = live.table.key.iter().map(|column| column.found.name.as_str());
+    let of = |row: &str| -> String {
+        let columns = keys.clone().map(|name| format!("{row}.{}", quoted(name)));
+        columns.collect::<Vec<_>>().join(", ")
+    };
+    let raw = keys.clone().map(|name| format!("{}, r.{}", literal(name), quoted(name)));
+    let raw = raw.collect::<Vec<_>>().join(", ");
+    let after = match has_last {
+        true => format!("WHERE ROW({}) > ROW({})", of("t"), of("k")),
+        false => String::new(),
+    };
+    let descending = keys.clone().map(|name| format!("r.{} DESC", quoted(name)));
+    let descending = descending.collect::<Vec<_>>().join(", ");
+    let name = live.table.name();
+    format!(
+        "WITH r AS MATERIALIZED (SELECT b.* FROM jsonb_populate_record(NULL::{table}, $1) AS k, \
+             LATERAL (SELECT * FROM {table} AS t {after} ORDER BY {} LIMIT $2 FOR SHARE) AS b), \
+         made AS (INSERT INTO {} (operation, table_schema, table_name, key, new, actor_type, actor_id) \
+             SELECT 'baseline', {}, {}, {}, {}, 'system', 'system' FROM r RETURNING 1) \
+         SELECT (SELECT count(*) FROM made) AS count, (SELECT jsonb_build_object({raw}) FROM r ORDER BY {descending} LIMIT 1) AS key",
+        of("t"),
+        history.names.quoted(""),
+        literal(name.schema()),
+        literal(name.table()),
+        expressions.key("r"),
+        expressions.row("r"),
+    )
+}
+
+fn is_impatient(error: &HistoryError) -> bool {
+    let HistoryError::Database(error) = error else {
+        return false;
+    };
+    // lock_not_available
+    code(error).as_deref() == Some("55P03")
+}
+
+/// How many rows are recorded together, and locked meanwhile.
+const BATCH: u32 = 500;
+
+/// Less than after which the database looks for deadlocks, which is a second: this gives in first.
+const PATIENCE: Duration = Duration::from_millis(200);

@@ -1,0 +1,92 @@
+//! A row as it is now, in the words of the history.
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, PgConnection, types::Json};
+use tower_audit_core::changes::{Columns, TableName};
+
+use crate::{
+    History, HistoryError,
+    names::{quoted, quoted_table},
+    track::{Table, catalog, entry, generate::Expressions},
+};
+
+/// A table of which rows are looked up by their key.
+pub(crate) struct Live<'a> {
+    history: &'a History,
+    pub(crate) table: Table,
+    /// All names that the table had, the one of now first.
+    pub(crate) names: Vec<TableName>,
+}
+
+impl<'a> Live<'a> {
+    /// Returns a table that is tracked.
+    pub(crate) async fn find(
+        history: &'a History,
+        connection: &mut PgConnection,
+        name: &TableName,
+    ) -> Result<Self, HistoryError> {
+        let entry = entry(history, connection, name).await?;
+        let mut track = entry.track;
+        // Whoever reads cannot hash: the key is the owner's.
+        let hashed = std::mem::take(&mut track.hash);
+        track.mask.extend(hashed);
+        let found = catalog::find(connection, name).await?;
+        let table = Table::new(found, track)?;
+        let mut names = vec![entry.name];
+        names.extend(entry.former_names);
+        Ok(Self {
+            history,
+            table,
+            names,
+        })
+    }
+
+    /// Returns expressions of the columns of this table.
+    pub(crate) fn expressions(&self) -> Expressions<'_> {
+        Expressions::new(&self.history.names, &self.table)
+    }
+
+    /// Makes sure that a key names the columns of the table's key.
+    pub(crate) fn check(&self, key: &Columns) -> Result<(), HistoryError> {
+        if self.table.key.is_empty() {
+            return Err(HistoryError::NoKey(self.table.name().clone()));
+        }
+        let columns: Vec<String> = self.table.key.iter().map(|column| column.found.name.clone()).collect();
+        if key.len() == columns.len() && columns.iter().all(|column| key.contains_key(column)) {
+            return Ok(());
+        }
+        Err(HistoryError::OtherKey {
+            table: self.table.name().clone(),
+            columns,
+        })
+    }
+
+    /// Returns a condition that the row `r` has the key that the record `k` has.
+    pub(crate) fn has_key(&self) -> String {
+        let columns = self.table.key.iter();
+        let same = columns.map(|column| {
+            let name = quoted(&column.found.name);
+            format!("r.{name} = k.{name}")
+        });
+        same.collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// Returns the row of this key as the history would record it, if there is one.
+    pub(crate) async fn row(
+        &self,
+        connection: &mut PgConnection,
+        key: &Columns,
+    ) -> Result<Option<Columns>, HistoryError> {
+        let table = quoted_table(self.table.name());
+        let sql = format!(
+            "SELECT {} FROM {table} AS r, jsonb_populate_record(NULL::{table}, $1) AS k WHERE {}",
+            self.expressions().row("r"),
+            self.has_key()
+        );
+        let row: Option<Json<Columns>> = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(Value::Object(key.clone()))
+            .fetch_optional(connection)
+            .await?;
+        Ok(row.map(|Json(row)| row))
+    }
+}
