@@ -339,7 +339,15 @@ impl Owner {
     }
 }
 
-/// Returns the folder with the programs of the server; installs them as root on Debian.
+/// Returns the folder of the programs of Postgres, such as `pg_dump`; installs them as root on Debian if they are not there.
+///
+/// # Errors
+///
+/// Returns what to install if that cannot be done here.
+pub fn programs() -> anyhow::Result<PathBuf> {
+    find_or_install()
+}
+
 fn find_or_install() -> anyhow::Result<PathBuf> {
     if let Some(programs) = find() {
         return Ok(programs);
