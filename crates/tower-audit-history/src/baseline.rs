@@ -73,18 +73,27 @@ async fn batch(
 /// Begins a transaction that does not wait for the lock of a row while it has others, which could be a deadlock.
 async fn begin(history: &History, size: u32) -> sqlx::Result<Transaction<'static, Postgres>> {
     let wait = if size == 1 { Duration::ZERO } else { PATIENCE };
-    let begin = format!("BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL jit = off", wait.as_millis());
+    let begin = format!(
+        "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL jit = off",
+        wait.as_millis()
+    );
     history.pool.begin_with(AssertSqlSafe(begin)).await
 }
 
 fn statement(history: &History, live: &Live<'_>, has_last: bool) -> String {
     let (table, expressions) = (quoted_table(live.table.name()), live.expressions());
-    let keys = live.table.key.iter().map(|column| column.found.name.as_str());
+    let keys = live
+        .table
+        .key
+        .iter()
+        .map(|column| column.found.name.as_str());
     let of = |row: &str| -> String {
         let columns = keys.clone().map(|name| format!("{row}.{}", quoted(name)));
         columns.collect::<Vec<_>>().join(", ")
     };
-    let raw = keys.clone().map(|name| format!("{}, r.{}", literal(name), quoted(name)));
+    let raw = keys
+        .clone()
+        .map(|name| format!("{}, r.{}", literal(name), quoted(name)));
     let raw = raw.collect::<Vec<_>>().join(", ");
     let after = match has_last {
         true => format!("WHERE ROW({}) > ROW({})", of("t"), of("k")),

@@ -15,7 +15,9 @@ pub enum HistoryError {
     #[error("migration {0} of the history was changed after it was run")]
     Changed(i64),
     /// The history was not made yet.
-    #[error("there is no history in this database: run `History::migrate` or `tower-audit history migrate` first")]
+    #[error(
+        "there is no history in this database: run `History::migrate` or `tower-audit history migrate` first"
+    )]
     NotMigrated,
     /// There is no such table.
     #[error("there is no table {0}: names are written as in the catalog, with their schema")]
@@ -73,7 +75,9 @@ pub enum HistoryError {
     #[error("there is no such change: its partition may be gone")]
     NoChange,
     /// The row is not as the change left it.
-    #[error("the row is not any more as the change left it: look at what was done since, and revert that first")]
+    #[error(
+        "the row is not any more as the change left it: look at what was done since, and revert that first"
+    )]
     Conflict,
     /// What was done cannot be taken back from what the history knows.
     #[error("this change cannot be reverted: {0}")]

@@ -51,7 +51,10 @@ impl History {
 impl fmt::Debug for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("History")
-            .field("table", &format_args!("{}.{}", self.names.schema(), self.names.table()))
+            .field(
+                "table",
+                &format_args!("{}.{}", self.names.schema(), self.names.table()),
+            )
             .field("mask_key", &self.mask_key)
             .field("owner", &self.owner)
             .finish_non_exhaustive()

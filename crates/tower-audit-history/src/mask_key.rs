@@ -111,7 +111,10 @@ mod tests {
         let of = |key: &[u8], value: &str| MaskKey::new("k", key).unwrap().hash(value);
         // 0xcd is no text: the value of case 4 is another one here, checked with `openssl dgst -sha256 -mac HMAC`.
         assert_eq!(
-            of(&[0xaa; 131], "Test Using Larger Than Block-Size Key - Hash Key First"),
+            of(
+                &[0xaa; 131],
+                "Test Using Larger Than Block-Size Key - Hash Key First"
+            ),
             "hmac-sha256:k:60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
         );
         assert_ne!(of(&key, &value), of(&key[1..], &value));

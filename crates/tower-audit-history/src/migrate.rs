@@ -50,21 +50,40 @@ impl History {
     }
 
     /// Gives everything to the owner.
-    async fn give_to(&self, connection: &mut PgConnection, owner: &str) -> Result<(), HistoryError> {
+    async fn give_to(
+        &self,
+        connection: &mut PgConnection,
+        owner: &str,
+    ) -> Result<(), HistoryError> {
         let owner = quoted(owner);
-        let mut sql = format!("GRANT USAGE, CREATE ON SCHEMA {} TO {owner};", quoted(self.names.schema()));
-        for suffix in ["", "_default", "_tracked", "_keys", "_migrations"] {
-            sql += &format!("ALTER TABLE {} OWNER TO {owner};", self.names.quoted(suffix));
+        let mut sql = format!(
+            "GRANT USAGE, CREATE ON SCHEMA {} TO {owner};",
+            quoted(self.names.schema())
+        );
+        for suffix in ["", "_tracked", "_keys", "_migrations"] {
+            sql += &format!(
+                "ALTER TABLE {} OWNER TO {owner};",
+                self.names.quoted(suffix)
+            );
+        }
+        for partition in partitions::partitions(self, connection).await? {
+            let (schema, name) = (quoted(self.names.schema()), quoted(&partition.name));
+            sql += &format!("ALTER TABLE {schema}.{name} OWNER TO {owner};");
         }
         for (suffix, arguments) in FUNCTIONS {
-            sql += &format!("ALTER FUNCTION {}({arguments}) OWNER TO {owner};", self.names.quoted(suffix));
+            sql += &format!(
+                "ALTER FUNCTION {}({arguments}) OWNER TO {owner};",
+                self.names.quoted(suffix)
+            );
         }
         execute(connection, sql).await
     }
 }
 
 /// Begins a transaction in which nobody else changes the history, and that ends if its process is frozen.
-pub(crate) async fn begin(history: &History) -> Result<Transaction<'static, Postgres>, HistoryError> {
+pub(crate) async fn begin(
+    history: &History,
+) -> Result<Transaction<'static, Postgres>, HistoryError> {
     let begin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000";
     let mut tx = history.pool.begin_with(begin).await?;
     let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK);
@@ -73,7 +92,10 @@ pub(crate) async fn begin(history: &History) -> Result<Transaction<'static, Post
 }
 
 /// Runs statements of which the names are validated or quoted.
-pub(crate) async fn execute(connection: &mut PgConnection, sql: String) -> Result<(), HistoryError> {
+pub(crate) async fn execute(
+    connection: &mut PgConnection,
+    sql: String,
+) -> Result<(), HistoryError> {
     let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await;
     done.map(drop).map_err(HistoryError::Database)
 }
@@ -81,7 +103,13 @@ pub(crate) async fn execute(connection: &mut PgConnection, sql: String) -> Resul
 fn migrator(history: &History, books: String) -> Migrator {
     let migrations = SOURCES.iter().map(|(version, description, sql)| {
         let sql = AssertSqlSafe(history.names.fill(sql)).into_sql_str();
-        Migration::new(*version, Cow::Borrowed(description), MigrationType::Simple, sql, false)
+        Migration::new(
+            *version,
+            Cow::Borrowed(description),
+            MigrationType::Simple,
+            sql,
+            false,
+        )
     });
     let mut migrator = Migrator::with_migrations(migrations.collect());
     migrator.dangerous_set_table_name(books);

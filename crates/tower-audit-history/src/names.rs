@@ -122,9 +122,20 @@ mod tests {
 
     #[test]
     fn what_is_not_an_identifier_is_refused_with_what_to_do() {
-        for name in ["", "1st", "a-b", "a\"; drop table x; --", "é", "pg_x", &"a".repeat(40)] {
+        for name in [
+            "",
+            "1st",
+            "a-b",
+            "a\"; drop table x; --",
+            "é",
+            "pg_x",
+            &"a".repeat(40),
+        ] {
             let error = Names::new("control_plane", name).unwrap_err().to_string();
-            assert!(error.contains("is not a usable table name: use 1 to 39"), "{error}");
+            assert!(
+                error.contains("is not a usable table name: use 1 to 39"),
+                "{error}"
+            );
         }
     }
 

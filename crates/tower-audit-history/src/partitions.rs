@@ -75,7 +75,9 @@ impl History {
                     dropped.changes += partition.changes;
                     dropped.partitions.push(partition.name);
                 }
-                Err(HistoryError::Database(error)) if code(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) => {
+                Err(HistoryError::Database(error))
+                    if code(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) =>
+                {
                     dropped.left.push(partition.name);
                 }
                 Err(error) => return Err(error),
@@ -100,16 +102,27 @@ pub struct Dropped {
 async fn drop_one(history: &History, name: &str) -> Result<(), HistoryError> {
     let mut tx = begin(history).await?;
     let name = format!("{}.{}", quoted(history.names.schema()), quoted(name));
-    execute(&mut tx, format!("SET LOCAL lock_timeout = '500ms'; DROP TABLE {name}")).await?;
+    execute(
+        &mut tx,
+        format!("SET LOCAL lock_timeout = '500ms'; DROP TABLE {name}"),
+    )
+    .await?;
     tx.commit().await?;
     Ok(())
 }
 
 /// Makes the partitions of now and of the next two months. The caller holds the lock.
-pub(crate) async fn ahead(history: &History, connection: &mut PgConnection) -> Result<usize, HistoryError> {
+pub(crate) async fn ahead(
+    history: &History,
+    connection: &mut PgConnection,
+) -> Result<usize, HistoryError> {
     let there = partitions(history, connection).await?;
-    let now: DateTime<Utc> = sqlx::query_scalar("SELECT now()").fetch_one(&mut *connection).await?;
-    let mut missing: Vec<DateTime<Utc>> = (0..=AHEAD).filter_map(|months| month(now, months)).collect();
+    let now: DateTime<Utc> = sqlx::query_scalar("SELECT now()")
+        .fetch_one(&mut *connection)
+        .await?;
+    let mut missing: Vec<DateTime<Utc>> = (0..=AHEAD)
+        .filter_map(|months| month(now, months))
+        .collect();
     missing.extend(months_in_default(history, connection).await?);
     missing.sort_unstable();
     missing.dedup();
@@ -121,17 +134,26 @@ pub(crate) async fn ahead(history: &History, connection: &mut PgConnection) -> R
 }
 
 /// Returns the months of the changes that found no partition.
-async fn months_in_default(history: &History, connection: &mut PgConnection) -> Result<Vec<DateTime<Utc>>, HistoryError> {
+async fn months_in_default(
+    history: &History,
+    connection: &mut PgConnection,
+) -> Result<Vec<DateTime<Utc>>, HistoryError> {
     let months = format!(
         "SELECT DISTINCT date_trunc('month', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' FROM {}",
         history.names.quoted("_default")
     );
-    Ok(sqlx::query_scalar(AssertSqlSafe(months)).fetch_all(connection).await?)
+    Ok(sqlx::query_scalar(AssertSqlSafe(months))
+        .fetch_all(connection)
+        .await?)
 }
 
 /// Makes the partition of a month. What is in the one for everything else is moved, which is nothing as long as partitions are made in
 /// time.
-async fn make(history: &History, connection: &mut PgConnection, from: DateTime<Utc>) -> Result<(), HistoryError> {
+async fn make(
+    history: &History,
+    connection: &mut PgConnection,
+    from: DateTime<Utc>,
+) -> Result<(), HistoryError> {
     let names = &history.names;
     let base = format!("{}_{}", names.table(), from.format("%Y%m"));
     let name = format!("{}.{}", quoted(names.schema()), quoted(&base));
@@ -160,7 +182,10 @@ async fn make(history: &History, connection: &mut PgConnection, from: DateTime<U
 }
 
 /// Returns the partitions, the oldest first.
-pub(crate) async fn partitions(history: &History, connection: &mut PgConnection) -> Result<Vec<HistoryPartition>, HistoryError> {
+pub(crate) async fn partitions(
+    history: &History,
+    connection: &mut PgConnection,
+) -> Result<Vec<HistoryPartition>, HistoryError> {
     let rows = sqlx::query(PARTITIONS)
         .bind(history.names.quoted(""))
         .fetch_all(connection)
@@ -199,14 +224,24 @@ const AHEAD: u32 = 2;
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Returns what is wrong with the partitions.
-pub(crate) async fn findings(history: &History, connection: &mut PgConnection) -> Result<Vec<Finding>, HistoryError> {
+pub(crate) async fn findings(
+    history: &History,
+    connection: &mut PgConnection,
+) -> Result<Vec<Finding>, HistoryError> {
     let mut findings = Vec::new();
-    let is_used = format!("SELECT EXISTS (SELECT FROM {})", history.names.quoted("_default"));
-    let is_used: bool = sqlx::query_scalar(AssertSqlSafe(is_used)).fetch_one(&mut *connection).await?;
+    let is_used = format!(
+        "SELECT EXISTS (SELECT FROM {})",
+        history.names.quoted("_default")
+    );
+    let is_used: bool = sqlx::query_scalar(AssertSqlSafe(is_used))
+        .fetch_one(&mut *connection)
+        .await?;
     if is_used {
         findings.push(Finding::ChangesWithoutPartition);
     }
-    let now: DateTime<Utc> = sqlx::query_scalar("SELECT now()").fetch_one(&mut *connection).await?;
+    let now: DateTime<Utc> = sqlx::query_scalar("SELECT now()")
+        .fetch_one(&mut *connection)
+        .await?;
     let there = partitions(history, connection).await?;
     let next = month(now, 1);
     if !there.iter().any(|partition| partition.from == next) {

@@ -1,15 +1,17 @@
 //! Takes a change back.
 
-use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
-use tower_audit_core::changes::{Columns, Hidden, Operation, RowChange};
+use tower_audit_core::changes::{Columns, Hidden, Operation, RowChange, TableName};
 use uuid::Uuid;
 
 use crate::{
     AuditedTransaction, History, HistoryError,
     names::{literal, quoted, quoted_table},
     read::Live,
-    track::table::{Column, Generated},
+    track::{
+        Entry, entries,
+        table::{Column, Generated},
+    },
 };
 
 /// What would take a change back: nothing is done until it is [run](Self::run).
@@ -31,8 +33,9 @@ pub struct Revert {
     change: RowChange,
     /// With `{doc}` where the values are.
     template: String,
-    /// The values: the key of now, what the change left, and what was before.
-    doc: Value,
+    /// The values: the key of now, what the change left, and what was before. As the database wrote them: a number that is read may
+    /// lose digits.
+    doc: String,
     left_out: Vec<String>,
 }
 
@@ -50,7 +53,25 @@ impl History {
         let change = change.ok_or(HistoryError::NoChange)?;
         let table = self.name_of_now(&mut connection, &change).await?;
         let live = Live::find(self, &mut connection, &table).await?;
-        plan(&live, change)
+        let doc = self.doc(&mut connection, &change).await?;
+        plan(&live, change, doc)
+    }
+
+    /// Returns the values of a change, exactly.
+    async fn doc(
+        &self,
+        connection: &mut PgConnection,
+        change: &RowChange,
+    ) -> Result<String, HistoryError> {
+        let sql = format!(
+            "SELECT jsonb_build_object('key', key, 'old', coalesce(old, '{{}}'), 'new', coalesce(new, '{{}}'))::text FROM {} \
+             WHERE at = $1 AND id = $2",
+            self.names.quoted("")
+        );
+        let doc = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(change.at)
+            .bind(change.id);
+        Ok(doc.fetch_one(connection).await?)
     }
 
     /// Returns what the table of a change is called now.
@@ -58,9 +79,9 @@ impl History {
         &self,
         connection: &mut PgConnection,
         change: &RowChange,
-    ) -> Result<tower_audit_core::changes::TableName, HistoryError> {
-        let entries = crate::track::entries(self, connection).await?;
-        let is_it = |entry: &&crate::track::Entry| {
+    ) -> Result<TableName, HistoryError> {
+        let entries = entries(self, connection).await?;
+        let is_it = |entry: &&Entry| {
             entry.name == change.table || entry.former_names.contains(&change.table)
         };
         let entry = entries.iter().find(is_it);
@@ -79,7 +100,7 @@ impl Revert {
     /// Returns the statement, with its values, to be read or to be run by hand.
     #[must_use]
     pub fn sql(&self) -> String {
-        self.template.replace("{doc}", &literal(&self.doc.to_string()))
+        self.template.replace("{doc}", &literal(&self.doc))
     }
 
     /// Returns the columns that stay as they are, because the history does not know what they were.
@@ -96,7 +117,9 @@ impl Revert {
     /// database refused: roll back then.
     pub async fn run(&self, tx: &mut AuditedTransaction) -> Result<(), HistoryError> {
         let sql = self.template.replace("{doc}", "$1");
-        let done = sqlx::query(AssertSqlSafe(sql)).bind(&self.doc).execute(&mut **tx);
+        let done = sqlx::query(AssertSqlSafe(sql))
+            .bind(&self.doc)
+            .execute(&mut **tx);
         let done = done.await.map_err(HistoryError::Database)?;
         match done.rows_affected() {
             0 => Err(HistoryError::Conflict),
@@ -106,73 +129,101 @@ impl Revert {
 }
 
 /// Writes the statement.
-fn plan(live: &Live<'_>, change: RowChange) -> Result<Revert, HistoryError> {
-    let irreversible = |why| Err(HistoryError::Irreversible(why));
-    let Some(key) = change.key.clone() else {
+fn plan(live: &Live<'_>, change: RowChange, doc: String) -> Result<Revert, HistoryError> {
+    let Some(key) = &change.key else {
         return irreversible("the history has no key of the row");
     };
     if key.values().any(|value| Hidden::of(value).is_some()) {
         return irreversible("the key of the row is masked");
     }
     let empty = Columns::new();
-    let (old, new) = (change.old.as_ref().unwrap_or(&empty), change.new.as_ref().unwrap_or(&empty));
-    let table = quoted_table(live.table.name());
-    let records = format!(
-        "jsonb_populate_record(NULL::{table}, d.doc -> 'key') AS k, jsonb_populate_record(NULL::{table}, d.doc -> 'old') AS p"
-    );
-    let doc = "(SELECT {doc}::jsonb AS doc) AS d";
-    let (restored, left_out) = restored(live, old);
-    let (template, left_out) = match change.operation {
-        Operation::Update => {
-            let set = restored.iter().map(|column| format!("{} = {}", quoted(&column.found.name), before(column)));
-            let set: Vec<String> = set.collect();
-            if set.is_empty() {
-                return irreversible("every column that it changed is hidden, generated or gone");
-            }
-            let sql = format!(
-                "UPDATE {table} AS r SET {} FROM {doc}, {records} WHERE {}{}",
-                set.join(", "),
-                live.has_key(),
-                is_as_left(live, new)
-            );
-            (sql, left_out)
+    let old = change.old.as_ref().unwrap_or(&empty);
+    let new = change.new.as_ref().unwrap_or(&empty);
+    let (restored, left_out) = restored(live, old, change.operation);
+    let template = match change.operation {
+        Operation::Update if restored.is_empty() => {
+            return irreversible("every column that it changed is hidden, generated or gone");
         }
-        Operation::Insert => {
-            let sql = format!(
-                "DELETE FROM {table} AS r USING {doc}, {records} WHERE {}{}",
-                live.has_key(),
-                is_as_left(live, new)
-            );
-            (sql, Vec::new())
-        }
-        Operation::Delete => {
-            let names: Vec<String> = restored.iter().map(|column| quoted(&column.found.name)).collect();
-            let values: Vec<String> = restored.iter().map(|column| before(column)).collect();
-            let sql = format!(
-                "INSERT INTO {table} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {doc}, {records}",
-                names.join(", "),
-                values.join(", ")
-            );
-            (sql, left_out)
-        }
+        Operation::Update => update(live, &restored, new),
+        Operation::Insert => delete(live, new),
+        Operation::Delete => insert(live, &restored),
         _ => return irreversible("the history does not know which rows there were"),
     };
     Ok(Revert {
-        doc: serde_json::json!({"key": key, "old": old, "new": new}),
+        doc,
         template,
         left_out,
         change,
     })
 }
 
+fn irreversible<T>(why: &'static str) -> Result<T, HistoryError> {
+    Err(HistoryError::Irreversible(why))
+}
+
+fn update(live: &Live<'_>, restored: &[&Column], new: &Columns) -> String {
+    let set = |column: &&Column| format!("{} = {}", quoted(&column.found.name), before(column));
+    let set: Vec<String> = restored.iter().map(set).collect();
+    format!(
+        "UPDATE {} AS r SET {} FROM {} WHERE {}{}",
+        quoted_table(live.table.name()),
+        set.join(", "),
+        values(live),
+        live.has_key(),
+        is_as_left(live, new)
+    )
+}
+
+fn delete(live: &Live<'_>, new: &Columns) -> String {
+    format!(
+        "DELETE FROM {} AS r USING {} WHERE {}{}",
+        quoted_table(live.table.name()),
+        values(live),
+        live.has_key(),
+        is_as_left(live, new)
+    )
+}
+
+fn insert(live: &Live<'_>, restored: &[&Column]) -> String {
+    let names = restored.iter().map(|column| quoted(&column.found.name));
+    let values_before = restored.iter().map(|column| before(column));
+    format!(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}",
+        quoted_table(live.table.name()),
+        names.collect::<Vec<_>>().join(", "),
+        values_before.collect::<Vec<_>>().join(", "),
+        values(live)
+    )
+}
+
+/// Returns where the values come from: `d` is the document, `k` the key and `p` what was before, both as records of the table.
+fn values(live: &Live<'_>) -> String {
+    let table = quoted_table(live.table.name());
+    format!(
+        "(SELECT {{doc}}::text::jsonb AS doc) AS d, jsonb_populate_record(NULL::{table}, d.doc -> 'key') AS k, \
+         jsonb_populate_record(NULL::{table}, d.doc -> 'old') AS p"
+    )
+}
+
 /// Returns the columns that can get what they were, and the names of those that cannot.
-fn restored<'a>(live: &'a Live<'_>, old: &Columns) -> (Vec<&'a Column>, Vec<String>) {
+fn restored<'a>(
+    live: &'a Live<'_>,
+    old: &Columns,
+    operation: Operation,
+) -> (Vec<&'a Column>, Vec<String>) {
     let (mut restored, mut left_out) = (Vec::new(), Vec::new());
     for (name, value) in old {
-        let column = live.table.columns.iter().find(|column| column.found.name == *name);
+        let column = live
+            .table
+            .columns
+            .iter()
+            .find(|column| column.found.name == *name);
         match column {
             // It follows from the others.
             Some(column) if column.found.generated != Generated::No => {}
+            Some(column) if column.found.is_identity && operation == Operation::Update => {
+                left_out.push(name.clone())
+            }
             Some(column) if Hidden::of(value).is_none() => restored.push(column),
             _ => left_out.push(name.clone()),
         }
@@ -194,7 +245,11 @@ fn before(column: &Column) -> String {
 fn is_as_left(live: &Live<'_>, new: &Columns) -> String {
     let mut conditions = String::new();
     for (name, value) in new {
-        let column = live.table.columns.iter().find(|column| column.found.name == *name);
+        let column = live
+            .table
+            .columns
+            .iter()
+            .find(|column| column.found.name == *name);
         let Some(column) = column.filter(|_| Hidden::of(value).is_none()) else {
             continue;
         };

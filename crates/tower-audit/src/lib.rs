@@ -145,11 +145,11 @@ pub mod retention {
     pub use tower_audit_core::retention::*;
     pub use tower_audit_sqlx::retention::*;
 }
-#[cfg(feature = "postgres")]
-pub use tower_audit_sqlx::{PgStore, PgStoreBuilder, Roles, partitions};
 /// Which rows of the app's own tables each request changed, from what to what: [tower-audit-history](tower_audit_history).
 #[cfg(feature = "history")]
 pub use tower_audit_history as history;
+#[cfg(feature = "postgres")]
+pub use tower_audit_sqlx::{PgStore, PgStoreBuilder, Roles, partitions};
 #[cfg(feature = "sqlite")]
 pub use tower_audit_sqlx::{SqliteStore, SqliteStoreBuilder};
 

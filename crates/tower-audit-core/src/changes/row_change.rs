@@ -1,7 +1,7 @@
 //! What happened to a row.
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -157,54 +157,61 @@ impl<'a> Hidden<'a> {
 /// The member by which a value that is not there is told from one that is.
 const MARK: &str = "tower_audit";
 
+/// A change as it is written: named like the columns of its table, and without what is not there.
+#[derive(Serialize)]
+struct Written<'a> {
+    id: String,
+    at: String,
+    table: String,
+    operation: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a Columns>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_key: Option<&'a Columns>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old: Option<&'a Columns>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new: Option<&'a Columns>,
+    actor_type: &'static str,
+    actor_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_id: Option<&'a str>,
+    transaction_id: i64,
+    database_user: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_role: Option<&'a str>,
+}
+
+impl<'a> From<&'a RowChange> for Written<'a> {
+    fn from(change: &'a RowChange) -> Self {
+        Self {
+            id: change.id.to_string(),
+            at: change.at.to_rfc3339_opts(SecondsFormat::Micros, true),
+            table: change.table.to_string(),
+            operation: change.operation.as_str(),
+            key: change.key.as_ref(),
+            old_key: change.old_key.as_ref(),
+            old: change.old.as_ref(),
+            new: change.new.as_ref(),
+            actor_type: change.actor.kind().as_str(),
+            actor_id: change.actor.id(),
+            request_id: change.request_id.as_deref(),
+            audit_id: change.event_id.map(|id| id.to_string()),
+            tenant_id: change.tenant_id.as_deref(),
+            transaction_id: change.transaction_id,
+            database_user: &change.database_user,
+            database_role: change.database_role.as_deref(),
+        }
+    }
+}
+
 impl Serialize for RowChange {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Written<'a> {
-            id: String,
-            at: String,
-            table: String,
-            operation: &'static str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            key: Option<&'a Columns>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            old_key: Option<&'a Columns>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            old: Option<&'a Columns>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            new: Option<&'a Columns>,
-            actor_type: &'static str,
-            actor_id: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            request_id: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            event_id: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            tenant_id: Option<&'a str>,
-            transaction_id: i64,
-            database_user: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            database_role: Option<&'a str>,
-        }
-        Written {
-            id: self.id.to_string(),
-            at: self.at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
-            table: self.table.to_string(),
-            operation: self.operation.as_str(),
-            key: self.key.as_ref(),
-            old_key: self.old_key.as_ref(),
-            old: self.old.as_ref(),
-            new: self.new.as_ref(),
-            actor_type: self.actor.kind().as_str(),
-            actor_id: self.actor.id(),
-            request_id: self.request_id.as_deref(),
-            event_id: self.event_id.map(|id| id.to_string()),
-            tenant_id: self.tenant_id.as_deref(),
-            transaction_id: self.transaction_id,
-            database_user: &self.database_user,
-            database_role: self.database_role.as_deref(),
-        }
-        .serialize(serializer)
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Written::from(self).serialize(serializer)
     }
 }
 

@@ -45,7 +45,7 @@ async fn as_of(
     key: &Columns,
     time: DateTime<Utc>,
 ) -> Result<AsOf, HistoryError> {
-    let truncated = truncated(history, connection, live, time).await?;
+    let truncated = truncate(history, connection, live, "at <= $3 ORDER BY at DESC", time).await?;
     let mut back = Backward::new(key.clone());
     let mut before = None;
     // A moment is the end of everything that was done then.
@@ -66,10 +66,17 @@ async fn as_of(
             return Ok(known);
         }
     }
+    let truncated = truncate(history, connection, live, "at > $3 ORDER BY at", time).await?;
     let mut forward = back.turn(key.clone());
     let mut after = until;
     loop {
         let found = newer(connection, &history.names, &live.names, &forward.key, after).await?;
+        // Whatever was there then, all rows were deleted before anything else is known of it.
+        if let Some(truncated) = &truncated
+            && found.as_ref().is_none_or(|found| truncated.at < found.at)
+        {
+            return Ok(AsOf::Unknown);
+        }
         let Some(next) = found else {
             let row = live.row(connection, &forward.key).await?;
             return Ok(forward.finish(row));
@@ -91,7 +98,9 @@ async fn of_row(
 ) -> Result<Option<RowChange>, HistoryError> {
     let mut newest: Option<RowChange> = None;
     for name in &live.names {
-        let filter = ChangeFilter::new().row(name.clone(), key.clone().into()).until(until);
+        let filter = ChangeFilter::new()
+            .row(name.clone(), key.clone().into())
+            .until(until);
         let found = page(connection, &history.names, &filter, before, 1).await?;
         let found = found.into_iter().next();
         if found.as_ref().map(ChangeCursor::of) > newest.as_ref().map(ChangeCursor::of) {
@@ -101,21 +110,28 @@ async fn of_row(
     Ok(newest)
 }
 
-/// Returns the last time before a moment that all rows of the table were deleted at once.
-async fn truncated(
+/// Returns the next time before or after a moment that all rows of the table were deleted at once.
+async fn truncate(
     history: &History,
     connection: &mut PgConnection,
     live: &Live<'_>,
+    when: &'static str,
     time: DateTime<Utc>,
 ) -> Result<Option<RowChange>, HistoryError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM {} WHERE operation = 'truncate' AND (table_schema, table_name) IN (SELECT * FROM unnest($1::text[], \
-         $2::text[])) AND at <= $3 ORDER BY at DESC LIMIT 1",
+         $2::text[])) AND {when} LIMIT 1",
         history.names.quoted("")
     );
-    let (schemas, tables): (Vec<&str>, Vec<&str>) =
-        live.names.iter().map(|name| (name.schema(), name.table())).unzip();
-    let row = sqlx::query(AssertSqlSafe(sql)).bind(schemas).bind(tables).bind(time);
+    let (schemas, tables): (Vec<&str>, Vec<&str>) = live
+        .names
+        .iter()
+        .map(|name| (name.schema(), name.table()))
+        .unzip();
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(schemas)
+        .bind(tables)
+        .bind(time);
     let row = row.fetch_optional(connection).await?;
     row.as_ref().map(read).transpose()
 }

@@ -51,7 +51,12 @@ impl<'a> Live<'a> {
         if self.table.key.is_empty() {
             return Err(HistoryError::NoKey(self.table.name().clone()));
         }
-        let columns: Vec<String> = self.table.key.iter().map(|column| column.found.name.clone()).collect();
+        let columns: Vec<String> = self
+            .table
+            .key
+            .iter()
+            .map(|column| column.found.name.clone())
+            .collect();
         if key.len() == columns.len() && columns.iter().all(|column| key.contains_key(column)) {
             return Ok(());
         }

@@ -1,10 +1,13 @@
 //! Pages of changes.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder};
 use tower_audit_core::{
     PageSize, StoreError,
-    changes::{ChangeCursor, ChangeFilter, ChangePage, ChangeReader, Columns, RowChange, TableName},
+    changes::{
+        ChangeCursor, ChangeFilter, ChangePage, ChangeReader, Columns, RowChange, TableName,
+    },
 };
 use uuid::Uuid;
 
@@ -75,7 +78,10 @@ pub(super) async fn page(
     older_than: Option<ChangeCursor>,
     limit: usize,
 ) -> Result<Vec<RowChange>, HistoryError> {
-    let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM {} WHERE true", names.quoted("")));
+    let mut sql = QueryBuilder::new(format!(
+        "SELECT {COLUMNS} FROM {} WHERE true",
+        names.quoted("")
+    ));
     conditions(&mut sql, filter, older_than);
     sql.push(" ORDER BY at DESC, id DESC LIMIT ");
     sql.push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
@@ -89,20 +95,17 @@ fn conditions(
     older_than: Option<ChangeCursor>,
 ) {
     if let Some(table) = filter.table_name() {
-        sql.push(" AND table_schema = ").push_bind(table.schema().to_owned());
-        sql.push(" AND table_name = ").push_bind(table.table().to_owned());
-    }
-    if let (Some(key), Some(table)) = (filter.key(), filter.table_name()) {
-        sql.push(" AND (");
-        for (index, column) in ["key", "old_key"].into_iter().enumerate() {
-            sql.push(if index == 0 { "(" } else { " OR (" });
-            sql.push(format!("hashtextextended(table_name, jsonb_hash_extended({column}, 0)) = hashtextextended("));
-            sql.push_bind(table.table().to_owned()).push(", jsonb_hash_extended(");
-            sql.push_bind(key.clone()).push(format!("::jsonb, 0)) AND {column} = "));
-            sql.push_bind(key.clone());
-            sql.push(if index == 0 { ")" } else { " AND old_key IS NOT NULL)" });
+        sql.push(" AND table_schema = ")
+            .push_bind(table.schema().to_owned());
+        sql.push(" AND table_name = ")
+            .push_bind(table.table().to_owned());
+        if let Some(key) = filter.key() {
+            sql.push(" AND (");
+            has_key(sql, table, "key", key);
+            sql.push(" OR (old_key IS NOT NULL AND ");
+            has_key(sql, table, "old_key", key);
+            sql.push("))");
         }
-        sql.push(")");
     }
     if let Some(event) = filter.event_id() {
         sql.push(" AND audit_id = ").push_bind(event.as_uuid());
@@ -114,7 +117,8 @@ fn conditions(
     ];
     for (column, text) in texts {
         if let Some(text) = text {
-            sql.push(format!(" AND {column} = ")).push_bind(text.to_owned());
+            sql.push(format!(" AND {column} = "))
+                .push_bind(text.to_owned());
         }
     }
     let (since, until) = filter.times();
@@ -125,9 +129,20 @@ fn conditions(
         sql.push(" AND at < ").push_bind(until);
     }
     if let Some(cursor) = older_than {
-        sql.push(" AND (at, id) < (").push_bind(cursor.at()).push(", ");
-        sql.push_bind(cursor.id()).push(")");
+        sql.push(" AND (at, id) < (").push_bind(cursor.at());
+        sql.push(", ").push_bind(cursor.id()).push(")");
     }
+}
+
+/// Adds the condition that a row has this key, as the index has it: by its hash, and then by itself.
+fn has_key(sql: &mut QueryBuilder<Postgres>, table: &TableName, column: &'static str, key: &Value) {
+    sql.push(format!(
+        "hashtextextended(table_name, jsonb_hash_extended({column}, 0)) = hashtextextended("
+    ));
+    sql.push_bind(table.table().to_owned());
+    sql.push(", jsonb_hash_extended(").push_bind(key.clone());
+    sql.push(format!("::jsonb, 0)) AND {column} = "));
+    sql.push_bind(key.clone());
 }
 
 /// Returns the oldest change of a row from a moment on, under whichever name its table had.
@@ -140,13 +155,19 @@ pub(super) async fn newer(
 ) -> Result<Option<RowChange>, HistoryError> {
     let mut oldest: Option<RowChange> = None;
     for table in tables {
-        let filter = ChangeFilter::new().row(table.clone(), key.clone().into()).since(since);
-        let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM {} WHERE true", names.quoted("")));
+        let filter = ChangeFilter::new()
+            .row(table.clone(), key.clone().into())
+            .since(since);
+        let mut sql = QueryBuilder::new(format!(
+            "SELECT {COLUMNS} FROM {} WHERE true",
+            names.quoted("")
+        ));
         conditions(&mut sql, &filter, None);
         sql.push(" ORDER BY at, id LIMIT 1");
         let row = sql.build().fetch_optional(&mut *connection).await?;
         let found = row.as_ref().map(read).transpose()?;
-        let is_older = |found: &RowChange| oldest.as_ref().is_none_or(|oldest| found.at < oldest.at);
+        let is_older =
+            |found: &RowChange| oldest.as_ref().is_none_or(|oldest| found.at < oldest.at);
         if found.as_ref().is_some_and(is_older) {
             oldest = found;
         }

@@ -14,7 +14,10 @@ pub(super) fn read(row: &PgRow) -> Result<RowChange, HistoryError> {
     let word = |column| row.try_get::<&str, _>(column).map_err(unreadable);
     let table = TableName::new(word("table_schema")?, word("table_name")?);
     let operation = word("operation")?.parse().map_err(unreadable)?;
-    let actor = Actor::new(word("actor_type")?.parse().map_err(unreadable)?, word("actor_id")?);
+    let actor = Actor::new(
+        word("actor_type")?.parse().map_err(unreadable)?,
+        word("actor_id")?,
+    );
     let id = row.try_get("id").map_err(unreadable)?;
     let at = row.try_get("at").map_err(unreadable)?;
     let mut change = RowChange::new(id, at, table, operation, actor);

@@ -66,11 +66,7 @@ impl Backward {
 
     /// Returns what is known where nothing more can be.
     fn end(&mut self, is_first: bool) -> AsOf {
-        if is_first {
-            AsOf::NoRow
-        } else {
-            AsOf::Unknown
-        }
+        if is_first { AsOf::NoRow } else { AsOf::Unknown }
     }
 
     fn learn(&mut self, columns: Option<&Columns>) {

@@ -72,10 +72,16 @@ impl History {
         let keys = self.names.quoted("_keys");
         let (inner, outer) = key.pads();
         let note = format!("INSERT INTO {keys} VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING");
-        let note = sqlx::query(AssertSqlSafe(note)).bind(key.id()).bind(inner).bind(outer);
+        let note = sqlx::query(AssertSqlSafe(note))
+            .bind(key.id())
+            .bind(inner)
+            .bind(outer);
         note.execute(&mut *connection).await?;
         let same = format!("SELECT inner_pad = $2 AND outer_pad = $3 FROM {keys} WHERE id = $1");
-        let same = sqlx::query_scalar(AssertSqlSafe(same)).bind(key.id()).bind(inner).bind(outer);
+        let same = sqlx::query_scalar(AssertSqlSafe(same))
+            .bind(key.id())
+            .bind(inner)
+            .bind(outer);
         let is_same: bool = same.fetch_one(connection).await?;
         if is_same {
             Ok(Some(key.id().to_owned()))
@@ -121,11 +127,17 @@ async fn make_triggers(
     let mut sql = String::new();
     let mut dropped: Vec<&TableName> = Vec::new();
     // Those that came with the table's go with it, and come again.
-    for trigger in there.iter().filter(|trigger| !trigger.is_inherited && !is_well(trigger)) {
+    for trigger in there
+        .iter()
+        .filter(|trigger| !trigger.is_inherited && !is_well(trigger))
+    {
         sql += &drop_sql(trigger);
         dropped.push(&trigger.on);
     }
-    for trigger in there.iter().filter(|trigger| trigger.is_inherited && !is_well(trigger)) {
+    for trigger in there
+        .iter()
+        .filter(|trigger| trigger.is_inherited && !is_well(trigger))
+    {
         if !dropped.contains(&table.name()) {
             let (on, name) = (quoted_table(&trigger.on), quoted(&trigger.name));
             sql += &format!("ALTER TABLE {on} ENABLE TRIGGER {name};");
@@ -142,7 +154,11 @@ async fn make_triggers(
 }
 
 fn drop_sql(trigger: &Trigger) -> String {
-    format!("DROP TRIGGER IF EXISTS {} ON {};", quoted(&trigger.name), quoted_table(&trigger.on))
+    format!(
+        "DROP TRIGGER IF EXISTS {} ON {};",
+        quoted(&trigger.name),
+        quoted_table(&trigger.on)
+    )
 }
 
 /// Drops the triggers and the function of an entry, whatever its table is called now.
@@ -152,9 +168,18 @@ async fn drop_all_of(
     entry: &Entry,
 ) -> Result<(), HistoryError> {
     let triggers = triggers::everywhere(connection, &history.names).await?;
-    let of_it = triggers.iter().filter(|trigger| trigger.function == entry.function);
-    let mut sql: String = of_it.filter(|trigger| !trigger.is_inherited).map(drop_sql).collect();
-    let function = format!("{}.{}", quoted(history.names.schema()), quoted(&entry.function));
+    let of_it = triggers
+        .iter()
+        .filter(|trigger| trigger.function == entry.function);
+    let mut sql: String = of_it
+        .filter(|trigger| !trigger.is_inherited)
+        .map(drop_sql)
+        .collect();
+    let function = format!(
+        "{}.{}",
+        quoted(history.names.schema()),
+        quoted(&entry.function)
+    );
     sql += &format!("DROP FUNCTION IF EXISTS {function}();");
     patiently(connection, &entry.name, sql).await
 }
@@ -172,7 +197,11 @@ async fn forget_former(
     let same = entries.iter().find(|entry| entry.name == *table.name());
     let mut former = same.map_or_else(Vec::new, |entry| entry.former_names.clone());
     let other = there.iter().find(|trigger| trigger.function != function);
-    let other = other.and_then(|other| entries.iter().find(|entry| entry.function == other.function));
+    let other = other.and_then(|other| {
+        entries
+            .iter()
+            .find(|entry| entry.function == other.function)
+    });
     if let Some(entry) = other {
         former.extend(entry.former_names.iter().cloned());
         former.push(entry.name.clone());

@@ -25,8 +25,13 @@ pub(crate) async fn entries(
     history: &History,
     connection: &mut PgConnection,
 ) -> Result<Vec<Entry>, HistoryError> {
-    let sql = format!("{SELECT} FROM {} ORDER BY 1, 2", history.names.quoted("_tracked"));
-    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await?;
+    let sql = format!(
+        "{SELECT} FROM {} ORDER BY 1, 2",
+        history.names.quoted("_tracked")
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(read).collect()
 }
 
@@ -57,7 +62,10 @@ pub(super) async fn note(
          (excluded.settings, excluded.columns, excluded.function, excluded.former_names)",
         history.names.quoted("_tracked")
     );
-    let former: Vec<(&str, &str)> = former_names.iter().map(|name| (name.schema(), name.table())).collect();
+    let former: Vec<(&str, &str)> = former_names
+        .iter()
+        .map(|name| (name.schema(), name.table()))
+        .collect();
     sqlx::query(AssertSqlSafe(sql))
         .bind(table.name().schema())
         .bind(table.name().table())
@@ -78,7 +86,9 @@ pub(super) async fn forget(
 ) -> Result<(), HistoryError> {
     let tracked = history.names.quoted("_tracked");
     let sql = format!("DELETE FROM {tracked} WHERE table_schema = $1 AND table_name = $2");
-    let forget = sqlx::query(AssertSqlSafe(sql)).bind(name.schema()).bind(name.table());
+    let forget = sqlx::query(AssertSqlSafe(sql))
+        .bind(name.schema())
+        .bind(name.table());
     forget.execute(connection).await?;
     Ok(())
 }
@@ -86,7 +96,9 @@ pub(super) async fn forget(
 fn read(row: &PgRow) -> Result<Entry, HistoryError> {
     let (schema, table): (String, String) = (row.try_get(0)?, row.try_get(1)?);
     let Json(former): Json<Vec<(String, String)>> = row.try_get("former_names")?;
-    let former = former.into_iter().map(|(schema, table)| TableName::new(schema, table));
+    let former = former
+        .into_iter()
+        .map(|(schema, table)| TableName::new(schema, table));
     Ok(Entry {
         name: TableName::new(schema, table),
         track: row.try_get::<Json<Track>, _>("settings")?.0,

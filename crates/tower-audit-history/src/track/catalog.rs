@@ -36,14 +36,19 @@ pub(crate) async fn find(
     }
     let columns = sqlx::query(COLUMNS).bind(name.schema()).bind(name.table());
     let columns = columns.fetch_all(&mut *connection).await?;
-    let partitions = sqlx::query(PARTITIONS).bind(name.schema()).bind(name.table());
+    let partitions = sqlx::query(PARTITIONS)
+        .bind(name.schema())
+        .bind(name.table());
     let partitions = partitions.fetch_all(&mut *connection).await?;
     Ok(Found {
         name: name.clone(),
         owner: found.try_get("owner")?,
         columns: columns.iter().map(column).collect::<sqlx::Result<_>>()?,
         key: found.try_get("key")?,
-        partitions: partitions.iter().map(table_name).collect::<sqlx::Result<_>>()?,
+        partitions: partitions
+            .iter()
+            .map(table_name)
+            .collect::<sqlx::Result<_>>()?,
     })
 }
 
@@ -65,6 +70,7 @@ fn column(row: &PgRow) -> sqlx::Result<FoundColumn> {
             _ => Sort::Foreign,
         },
         is_json: row.try_get("is_json")?,
+        is_identity: row.try_get("is_identity")?,
         is_long: row.try_get("is_long")?,
         generated: match generated {
             b's' => Generated::Stored,
@@ -85,7 +91,8 @@ SELECT c.relkind, c.relpersistence = 't' AS is_temporary, pg_catalog.pg_get_user
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
 WHERE s.nspname = $1 AND c.relname = $2";
 
-/// The columns. Of a domain it is the type under it that counts, and of an array that of its elements.
+/// The columns. Of a domain it is the type under it that counts, and of an array that of its elements. Decimal numbers are among what is
+/// recorded as text: JSON has room for all of their digits, and most readers of it have not.
 const COLUMNS: &str = "\
 WITH RECURSIVE of AS (
     SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
@@ -103,13 +110,13 @@ WITH RECURSIVE of AS (
     LEFT JOIN pg_catalog.pg_namespace AS en ON en.oid = e.typnamespace
     WHERE b.typbasetype = 0
 )
-SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS written, a.attgenerated AS generated,
+SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS written, a.attgenerated AS generated, a.attidentity = 'a' AS is_identity,
     CASE
         WHEN t.typtype = 'e' THEN 'exact'
         WHEN t.element IS NOT NULL THEN CASE
-            WHEN t.element_sort = 'e' OR (t.element_is_builtin AND t.element_sort IN ('b', 'r', 'm') AND t.element NOT IN ('json', 'xml'))
+            WHEN t.element_sort = 'e' OR (t.element_is_builtin AND t.element_sort IN ('b', 'r', 'm') AND t.element NOT IN ('json', 'xml', 'numeric'))
             THEN 'image' ELSE 'foreign' END
-        WHEN NOT t.is_builtin OR t.typtype NOT IN ('b', 'r', 'm') OR t.name IN ('json', 'xml') THEN 'foreign'
+        WHEN NOT t.is_builtin OR t.typtype NOT IN ('b', 'r', 'm') OR t.name IN ('json', 'xml', 'numeric') THEN 'foreign'
         WHEN t.name IN ('text', 'varchar', 'bpchar', 'name') THEN 'text'
         WHEN t.name = 'bytea' THEN 'bytes'
         WHEN t.name IN ('bool', 'char', 'int2', 'int4', 'int8', 'oid', 'uuid', 'date', 'time', 'timestamp', 'timestamptz', 'inet', 'cidr',

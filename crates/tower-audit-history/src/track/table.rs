@@ -28,6 +28,8 @@ pub(crate) struct FoundColumn {
     pub(crate) sort: Sort,
     /// The type is `json`, of which text is the value.
     pub(crate) is_json: bool,
+    /// It is GENERATED ALWAYS AS IDENTITY: an update can set it to nothing else.
+    pub(crate) is_identity: bool,
     /// Its values may be of any length.
     pub(crate) is_long: bool,
     pub(crate) generated: Generated,
@@ -44,7 +46,7 @@ pub(crate) enum Sort {
     Text,
     /// Values that may be equal and look different, such as 1.0 and 1.00.
     Image,
-    /// The same, and there is no way to turn any of them into JSON and back: they are recorded as text.
+    /// The same, and JSON, or who reads it, does not keep all of them as they are: they are recorded as text.
     Foreign,
     /// Bytes.
     Bytes,
@@ -105,14 +107,19 @@ impl Table {
         let masks = masks(&found, &track);
         let key = track.key.clone().unwrap_or_else(|| found.key.clone());
         let column = |column: &FoundColumn| Column {
-            mask: masks.iter().find(|(name, _)| *name == column.name).map(|(_, mask)| *mask),
+            mask: masks
+                .iter()
+                .find(|(name, _)| *name == column.name)
+                .map(|(_, mask)| *mask),
             is_key: key.contains(&column.name),
             found: column.clone(),
         };
         let columns: Vec<Column> = found
             .columns
             .iter()
-            .filter(|column| !track.ignore.contains(&column.name) && column.generated != Generated::Virtual)
+            .filter(|column| {
+                !track.ignore.contains(&column.name) && column.generated != Generated::Virtual
+            })
             .map(column)
             .collect();
         let key = key
@@ -150,10 +157,17 @@ impl Table {
 
 /// Makes sure that the settings name columns that are there.
 fn check(found: &Found, track: &Track) -> Result<(), HistoryError> {
-    let there: Vec<String> = found.columns.iter().map(|column| column.name.clone()).collect();
+    let there: Vec<String> = found
+        .columns
+        .iter()
+        .map(|column| column.name.clone())
+        .collect();
     let named = track.ignore.iter().chain(&track.mask).chain(&track.hash);
     let named = named.chain(track.key.iter().flatten());
-    let missing: Vec<String> = named.filter(|name| !there.contains(name)).cloned().collect();
+    let missing: Vec<String> = named
+        .filter(|name| !there.contains(name))
+        .cloned()
+        .collect();
     let table = found.name.clone();
     if !missing.is_empty() {
         return Err(HistoryError::NoColumn {
@@ -167,7 +181,9 @@ fn check(found: &Found, track: &Track) -> Result<(), HistoryError> {
         let mut columns = found.columns.iter();
         columns.any(|column| column.name == **name && column.generated == Generated::Virtual)
     };
-    let lost = key.iter().filter(|name| track.ignore.contains(*name) || is_virtual(name));
+    let lost = key
+        .iter()
+        .filter(|name| track.ignore.contains(*name) || is_virtual(name));
     let columns: Vec<String> = lost.cloned().collect();
     if columns.is_empty() {
         Ok(())
@@ -193,4 +209,3 @@ fn masks<'a>(found: &'a Found, track: &Track) -> Vec<(&'a str, Mask)> {
     };
     found.columns.iter().filter_map(mask).collect()
 }
-

@@ -35,7 +35,14 @@ pub(crate) struct Wanted {
 impl Trigger {
     /// Returns whether it does the same.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        let said = |trigger: &Self| (trigger.on.clone(), trigger.name.clone(), trigger.kind, trigger.tables.clone());
+        let said = |trigger: &Self| {
+            (
+                trigger.on.clone(),
+                trigger.name.clone(),
+                trigger.kind,
+                trigger.tables.clone(),
+            )
+        };
         said(self) == said(other) && self.function == other.function
     }
 }
@@ -52,7 +59,9 @@ pub(crate) fn wanted(names: &Names, table: &Table) -> Vec<Wanted> {
                 wanted.push(row);
             }
             Triggers::Statement => {
-                wanted.extend(["insert", "update", "delete"].map(|event| one(names, table, on, event)));
+                wanted.extend(
+                    ["insert", "update", "delete"].map(|event| one(names, table, on, event)),
+                );
             }
         }
         wanted
@@ -66,7 +75,11 @@ pub(crate) fn wanted(names: &Names, table: &Table) -> Vec<Wanted> {
 
 fn one(names: &Names, table: &Table, on: &TableName, event: &str) -> Wanted {
     let (what, kind, tables) = match event {
-        "row" => ("INSERT OR UPDATE OR DELETE", ROW | INSERT | UPDATE | DELETE, (None, None)),
+        "row" => (
+            "INSERT OR UPDATE OR DELETE",
+            ROW | INSERT | UPDATE | DELETE,
+            (None, None),
+        ),
         "truncate" => ("TRUNCATE", TRUNCATE, (None, None)),
         "insert" => ("INSERT", INSERT, (None, Some(NEW))),
         "update" => ("UPDATE", UPDATE, (Some(OLD), Some(NEW))),
@@ -174,6 +187,7 @@ macro_rules! triggers {
     };
 }
 
-const THERE: &str =
-    triggers!("(s.nspname::text, c.relname::text) IN (SELECT * FROM unnest($3::text[], $4::text[]))");
+const THERE: &str = triggers!(
+    "(s.nspname::text, c.relname::text) IN (SELECT * FROM unnest($3::text[], $4::text[]))"
+);
 const EVERYWHERE: &str = triggers!("true");

@@ -8,9 +8,11 @@ use sqlx::PgConnection;
 use tower_audit_core::changes::TableName;
 
 use super::{
-    Entry, Table, Track, apply::source, catalog, entries,
+    Entry, Table, Track,
+    apply::source,
+    catalog, entries,
     generate::body,
-    table::{Found, Noted},
+    table::{Found, FoundColumn, Noted},
     triggers::{self, Trigger},
 };
 use crate::{History, HistoryError, partitions};
@@ -214,7 +216,9 @@ async fn gone(
     entry: &Entry,
 ) -> Result<Vec<Finding>, HistoryError> {
     let triggers = triggers::everywhere(connection, &history.names).await?;
-    let renamed = triggers.into_iter().find(|trigger| trigger.function == entry.function && !trigger.is_inherited);
+    let renamed = triggers
+        .into_iter()
+        .find(|trigger| trigger.function == entry.function && !trigger.is_inherited);
     Ok(vec![match renamed {
         Some(trigger) => Finding::RenamedTable { to: trigger.on },
         None => Finding::Gone,
@@ -238,43 +242,55 @@ async fn other_triggers(
             Some(_) => None,
         }
     };
-    Ok(wanted.iter().filter_map(|wanted| finding(&wanted.trigger)).collect())
+    Ok(wanted
+        .iter()
+        .filter_map(|wanted| finding(&wanted.trigger))
+        .collect())
 }
 
-/// Compares the columns that there were with those that there are. A column that is gone and one of the same type that is new, at the same
-/// place among those that are, are one that was renamed.
+/// Compares the columns that there were with those that there are.
 fn other_columns(noted: &[Noted], found: &Found) -> Vec<Finding> {
     let is_there = |name: &str| found.columns.iter().any(|column| column.name == name);
     let was_there = |name: &str| noted.iter().any(|column| column.name == name);
-    let gone: Vec<&Noted> = noted.iter().filter(|column| !is_there(&column.name)).collect();
-    let new: Vec<_> = found.columns.iter().filter(|column| !was_there(&column.name)).collect();
-    let renamed = |index: usize| {
-        let (gone, new) = (gone.get(index)?, new.get(index)?);
-        (gone.r#type == new.written).then(|| Finding::RenamedColumn {
-            from: gone.name.clone(),
-            to: new.name.clone(),
-        })
-    };
-    let mut findings = Vec::new();
-    for index in 0..gone.len().max(new.len()) {
-        if let Some(finding) = renamed(index) {
-            findings.push(finding);
-            continue;
-        }
-        let gone = gone.get(index).map(|gone| Finding::DroppedColumn {
-            column: gone.name.clone(),
-        });
-        let new = new.get(index).map(|new| Finding::AddedColumn {
-            column: new.name.clone(),
-        });
-        findings.extend(gone.into_iter().chain(new));
-    }
+    let gone: Vec<&Noted> = noted
+        .iter()
+        .filter(|column| !is_there(&column.name))
+        .collect();
+    let new = found
+        .columns
+        .iter()
+        .filter(|column| !was_there(&column.name));
+    let mut findings = gone_and_new(&gone, &new.collect::<Vec<_>>());
     for column in &found.columns {
         let before = noted.iter().find(|noted| noted.name == column.name);
         if before.is_some_and(|before| before.r#type != column.written) {
             findings.push(Finding::OtherType {
                 column: column.name.clone(),
             });
+        }
+    }
+    findings
+}
+
+/// A column that is gone and one of the same type that is new, at the same place among those that are, are one that was renamed.
+fn gone_and_new(gone: &[&Noted], new: &[&FoundColumn]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for index in 0..gone.len().max(new.len()) {
+        match (gone.get(index), new.get(index)) {
+            (Some(gone), Some(new)) if gone.r#type == new.written => {
+                findings.push(Finding::RenamedColumn {
+                    from: gone.name.clone(),
+                    to: new.name.clone(),
+                });
+            }
+            (gone, new) => {
+                findings.extend(gone.map(|gone| Finding::DroppedColumn {
+                    column: gone.name.clone(),
+                }));
+                findings.extend(new.map(|new| Finding::AddedColumn {
+                    column: new.name.clone(),
+                }));
+            }
         }
     }
     findings

@@ -106,18 +106,36 @@ impl Cx<'_> {
     /// finds out about columns that were added; those that have another name now do not even have to be looked for.
     fn shape(&self, row: &str) -> String {
         let columns = self.table.found.columns.iter();
-        let columns: Vec<String> = columns.map(|column| format!("{row}.{}", quoted(&column.name))).collect();
-        format!("ROW({}) OPERATOR(pg_catalog.*=) {row} IS NULL", columns.join(", "))
+        let columns: Vec<String> = columns
+            .map(|column| format!("{row}.{}", quoted(&column.name)))
+            .collect();
+        format!(
+            "ROW({}) OPERATOR(pg_catalog.*=) {row} IS NULL",
+            columns.join(", ")
+        )
     }
 
     /// Returns the call of the function that goes by names.
     fn untyped(&self, old: &str, new: &str) -> String {
-        let Table { key, columns, track, .. } = self.table;
+        let Table {
+            key,
+            columns,
+            track,
+            ..
+        } = self.table;
         let known = columns.iter().filter(|column| column.mask.is_none());
         let known: Vec<&str> = known.map(|column| column.found.name.as_str()).collect();
-        let key: Vec<&str> = key.iter().map(|column| column.found.name.as_str()).collect();
+        let key: Vec<&str> = key
+            .iter()
+            .map(|column| column.found.name.as_str())
+            .collect();
         let ignored: Vec<&str> = track.ignore.iter().map(String::as_str).collect();
-        let mut masked: Vec<&str> = track.mask.iter().chain(&track.hash).map(String::as_str).collect();
+        let mut masked: Vec<&str> = track
+            .mask
+            .iter()
+            .chain(&track.hash)
+            .map(String::as_str)
+            .collect();
         masked.extend(self.table.masked());
         masked.sort_unstable();
         masked.dedup();
@@ -148,11 +166,16 @@ impl Cx<'_> {
 
     /// Returns what is done about a statement without a context before anything is recorded.
     fn without_context(&self) -> String {
-        let name = literal(&format!("{} was changed without a context", self.table.name()).replace('%', "%%"));
+        let name = literal(
+            &format!("{} was changed without a context", self.table.name()).replace('%', "%%"),
+        );
         let (level, more) = match self.table.track.without_context {
             WithoutContext::Allow => return String::new(),
             WithoutContext::Warn => ("WARNING", "recorded as the system''s"),
-            WithoutContext::Require => ("EXCEPTION", "begin the transaction with one (`auditor.begin`)"),
+            WithoutContext::Require => (
+                "EXCEPTION",
+                "begin the transaction with one (`auditor.begin`)",
+            ),
         };
         let code = match self.table.track.without_context {
             WithoutContext::Require => ", ERRCODE = 'insufficient_privilege'",
@@ -175,13 +198,11 @@ const WHO: &str = "nullif(current_setting('tower_audit.audit_id', true), '')::uu
      nullif(current_setting('role', true), 'none')";
 
 /// What happens to a table whose columns were changed since: their names, their number or their types.
-const OTHER_COLUMNS: &str = "undefined_column OR datatype_mismatch OR undefined_function OR ambiguous_function";
+const OTHER_COLUMNS: &str =
+    "undefined_column OR datatype_mismatch OR undefined_function OR ambiguous_function";
 
 /// Returns an array of text as SQL.
 fn array(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| literal(word)).collect();
     format!("ARRAY[{}]::text[]", words.join(", "))
 }
-
-#[cfg(test)]
-mod tests;

@@ -46,7 +46,10 @@ fn update(cx: &Cx<'_>) -> String {
     let columns = &cx.table.columns;
     let mut chain = String::new();
     for (index, group) in columns.chunks(GROUP).enumerate() {
-        let mut any: Vec<String> = group.iter().map(|column| differs(column, "OLD", "NEW")).collect();
+        let mut any: Vec<String> = group
+            .iter()
+            .map(|column| differs(column, "OLD", "NEW"))
+            .collect();
         if index == 0 {
             any.insert(0, cx.shape("NEW"));
         }
@@ -85,7 +88,10 @@ fn changed(cx: &Cx<'_>, column: &Column) -> String {
 /// Returns what is done for a table that has other columns now. Whatever they are, the write of the app goes on.
 fn untyped(cx: &Cx<'_>) -> String {
     let call = |old: &str, new: &str| {
-        format!("SELECT u.o, u.n, u.k, u.p INTO o, n, k, p FROM {} AS u;", cx.untyped(old, new))
+        format!(
+            "SELECT u.o, u.n, u.k, u.p INTO o, n, k, p FROM {} AS u;",
+            cx.untyped(old, new)
+        )
     };
     format!(
         "    BEGIN

@@ -76,26 +76,19 @@ fn whole(cx: &Cx<'_>, operation: &str, rows: &str) -> String {
 
 /// Returns the statement that records what an update changed.
 fn update(cx: &Cx<'_>) -> String {
-    let columns = &cx.table.columns;
-    let changed = |row: &str| {
-        let one = |column: &Column| {
-            let (name, differs) = (literal(&column.found.name), differs(column, "a", "b"));
-            format!(
-                "CASE WHEN {differs} THEN jsonb_build_object({name}, {}) ELSE '{{}}' END",
-                cx.value(column, row)
-            )
-        };
-        columns.iter().map(one).collect::<Vec<_>>().join(" || ")
+    let (columns, key) = (&cx.table.columns, &cx.table.key);
+    let any_of = |columns: &[Column]| {
+        let differs = columns.iter().map(|column| differs(column, "a", "b"));
+        differs.collect::<Vec<_>>().join(" OR ")
     };
-    let any: Vec<String> = columns.iter().map(|column| differs(column, "a", "b")).collect();
-    let key_differs: Vec<String> = cx.table.key.iter().map(|column| differs(column, "a", "b")).collect();
-    let old_key = match key_differs.is_empty() {
+    let old_key = match key.is_empty() {
         true => "NULL".to_owned(),
-        false => format!("CASE WHEN {} THEN {} END", key_differs.join(" OR "), cx.key("a")),
+        false => format!("CASE WHEN {} THEN {} END", any_of(key), cx.key("a")),
     };
-    let old = match cx.table.key.is_empty() {
+    // Nobody can tell which row of a table without a key it was, but by all of it.
+    let old = match key.is_empty() {
         true => cx.object(columns, "a"),
-        false => changed("a"),
+        false => changed(cx, "a"),
     };
     let place = free(cx, "place");
     format!(
@@ -105,15 +98,34 @@ fn update(cx: &Cx<'_>) -> String {
         cx.insert(),
         cx.table_name(),
         cx.key("b"),
-        changed("b"),
-        any.join(" OR "),
+        changed(cx, "b"),
+        any_of(columns),
     )
+}
+
+/// Returns a JSON object of those columns of a row that an update changed.
+fn changed(cx: &Cx<'_>, row: &str) -> String {
+    let one = |column: &Column| {
+        let (name, differs) = (literal(&column.found.name), differs(column, "a", "b"));
+        format!(
+            "CASE WHEN {differs} THEN jsonb_build_object({name}, {}) ELSE '{{}}' END",
+            cx.value(column, row)
+        )
+    };
+    let columns = cx.table.columns.iter().map(one);
+    columns.collect::<Vec<_>>().join(" || ")
 }
 
 /// Returns a name that no column has: a column would be taken for it.
 fn free(cx: &Cx<'_>, name: &str) -> String {
     let mut name = name.to_owned();
-    while cx.table.found.columns.iter().any(|column| column.name == name) {
+    while cx
+        .table
+        .found
+        .columns
+        .iter()
+        .any(|column| column.name == name)
+    {
         name.push('_');
     }
     name
@@ -122,19 +134,16 @@ fn free(cx: &Cx<'_>, name: &str) -> String {
 /// Returns what is done for a table that has other columns now. Whatever they are, the write of the app goes on.
 fn untyped(cx: &Cx<'_>) -> String {
     let (r, i) = (free(cx, "r"), free(cx, "i"));
-    let pair = format!(
+    let pairs = format!(
         "(SELECT row_number() OVER () AS {i}, {r} FROM old_rows AS {r}) AS a \
          JOIN (SELECT row_number() OVER () AS {i}, {r} FROM new_rows AS {r}) AS b ON a.{i} = b.{i}"
     );
-    let record = |old: &str, new: &str, rows: &str| {
-        format!(
-            "{} SELECT lower(TG_OP), {}, u.k, u.p, u.o, u.n, {WHO} FROM {rows}, LATERAL {} AS u \
-             WHERE TG_OP <> 'UPDATE' OR u.n IS NOT NULL;",
-            cx.insert(),
-            cx.table_name(),
-            cx.untyped(old, new)
-        )
-    };
+    let (old, new) = (format!("to_jsonb(a.{r})"), format!("to_jsonb(b.{r})"));
+    let (one, old_rows, new_rows) = (
+        format!("to_jsonb({r})"),
+        format!("old_rows AS {r}"),
+        format!("new_rows AS {r}"),
+    );
     format!(
         "    BEGIN
       IF TG_OP = 'UPDATE' THEN
@@ -148,10 +157,21 @@ fn untyped(cx: &Cx<'_>) -> String {
       {} VALUES (lower(TG_OP), {}, NULL, NULL, NULL, NULL, {WHO});
     END;
 ",
-        record(&format!("to_jsonb(a.{r})"), &format!("to_jsonb(b.{r})"), &pair),
-        record("NULL", &format!("to_jsonb({r})"), &format!("new_rows AS {r}")),
-        record(&format!("to_jsonb({r})"), "NULL", &format!("old_rows AS {r}")),
+        by_name(cx, (&old, &new), &pairs),
+        by_name(cx, ("NULL", &one), &new_rows),
+        by_name(cx, (&one, "NULL"), &old_rows),
         cx.insert(),
         cx.table_name(),
+    )
+}
+
+/// Returns the statement that records rows by the names of their columns.
+fn by_name(cx: &Cx<'_>, (old, new): (&str, &str), rows: &str) -> String {
+    format!(
+        "{} SELECT lower(TG_OP), {}, u.k, u.p, u.o, u.n, {WHO} FROM {rows}, LATERAL {} AS u \
+         WHERE TG_OP <> 'UPDATE' OR u.n IS NOT NULL;",
+        cx.insert(),
+        cx.table_name(),
+        cx.untyped(old, new)
     )
 }

@@ -12,7 +12,9 @@ impl Cx<'_> {
         let field = format!("{row}.{}", quoted(&column.found.name));
         match column.mask {
             Some(Mask::Hidden) => {
-                format!("CASE WHEN {field} IS NOT DISTINCT FROM NULL THEN NULL ELSE '{{\"tower_audit\": \"masked\"}}'::jsonb END")
+                format!(
+                    "CASE WHEN {field} IS NOT DISTINCT FROM NULL THEN NULL ELSE '{{\"tower_audit\": \"masked\"}}'::jsonb END"
+                )
             }
             Some(Mask::Hashed) => format!(
                 "{}({}, {})",
@@ -58,9 +60,9 @@ pub(super) fn differs(column: &Column, old: &str, new: &str) -> String {
         Sort::Text => format!(
             "{old}.{name} COLLATE pg_catalog.\"C\" IS DISTINCT FROM {new}.{name} COLLATE pg_catalog.\"C\""
         ),
-        Sort::Image | Sort::Foreign => format!(
-            "ROW({old}.{name})::record OPERATOR(pg_catalog.*<>) ROW({new}.{name})::record"
-        ),
+        Sort::Image | Sort::Foreign => {
+            format!("ROW({old}.{name})::record OPERATOR(pg_catalog.*<>) ROW({new}.{name})::record")
+        }
     }
 }
 
@@ -69,7 +71,9 @@ fn text(column: &Column, field: &str) -> String {
     match column.found.sort {
         Sort::Text => field.to_owned(),
         Sort::Exact | Sort::Image | Sort::Foreign | Sort::Bytes => {
-            format!("CASE WHEN {field} IS NOT DISTINCT FROM NULL THEN NULL ELSE format('%s', {field}) END")
+            format!(
+                "CASE WHEN {field} IS NOT DISTINCT FROM NULL THEN NULL ELSE format('%s', {field}) END"
+            )
         }
     }
 }
