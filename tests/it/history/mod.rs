@@ -1,4 +1,12 @@
 //! The history of tables: what the triggers record, and what of it is found again.
 
+mod context;
+mod drift;
+mod example;
+mod masking;
+mod privileges;
+mod reading;
+mod revert;
+mod room;
 mod semantics;
 mod support;

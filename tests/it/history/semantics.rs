@@ -27,6 +27,7 @@ for_each_kind_of_trigger! {
     generated_columns_are_recorded,
     values_that_are_equal_and_look_different_are_changes,
     values_of_every_sort_are_recorded,
+    no_digit_of_a_number_is_lost,
     rows_that_a_foreign_key_takes_along_are_recorded,
     merge_is_recorded_as_what_it_did,
     copy_is_recorded,
@@ -40,14 +41,22 @@ for_each_kind_of_trigger! {
 }
 
 async fn jobs(triggers: Triggers) -> Tracked {
-    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, name text, runs int, updated_at timestamptz)").await;
-    db.track("jobs", Track::new().ignore(["updated_at"]).triggers(triggers)).await;
+    let db = Tracked::with(
+        "CREATE TABLE jobs (id int PRIMARY KEY, name text, runs int, updated_at timestamptz)",
+    )
+    .await;
+    db.track(
+        "jobs",
+        Track::new().ignore(["updated_at"]).triggers(triggers),
+    )
+    .await;
     db
 }
 
 async fn an_insert_is_recorded_as_a_whole(triggers: Triggers) {
     let db = jobs(triggers).await;
-    db.run("INSERT INTO jobs VALUES (1, 'a', NULL), (2, 'b', 7)").await;
+    db.run("INSERT INTO jobs VALUES (1, 'a', NULL), (2, 'b', 7)")
+        .await;
     assert_eq!(
         db.told().await,
         [
@@ -72,13 +81,15 @@ async fn an_update_is_recorded_with_the_columns_that_changed(triggers: Triggers)
 
 async fn an_update_that_changes_nothing_is_none(triggers: Triggers) {
     let db = jobs(triggers).await;
-    db.run("INSERT INTO jobs VALUES (1, 'a', 1); UPDATE jobs SET name = 'a', runs = 1").await;
+    db.run("INSERT INTO jobs VALUES (1, 'a', 1); UPDATE jobs SET name = 'a', runs = 1")
+        .await;
     assert_eq!(db.told().await.len(), 1);
 }
 
 async fn a_delete_is_recorded_as_a_whole(triggers: Triggers) {
     let db = jobs(triggers).await;
-    db.run("INSERT INTO jobs VALUES (1, 'a', 1); DELETE FROM jobs").await;
+    db.run("INSERT INTO jobs VALUES (1, 'a', 1); DELETE FROM jobs")
+        .await;
     assert_eq!(
         db.told().await[1],
         json!({"delete": {"id": 1}, "old": {"id": 1, "name": "a", "runs": 1}})
@@ -101,7 +112,8 @@ async fn a_truncate_is_recorded(triggers: Triggers) {
 async fn a_composite_key_tells_rows_apart(triggers: Triggers) {
     let db = Tracked::with("CREATE TABLE t (n int, a text, b int, PRIMARY KEY (b, a))").await;
     db.track("t", Track::new().triggers(triggers)).await;
-    db.run("INSERT INTO t VALUES (0, 'x', 1); UPDATE t SET n = 1").await;
+    db.run("INSERT INTO t VALUES (0, 'x', 1); UPDATE t SET n = 1")
+        .await;
     assert_eq!(
         db.told().await[1],
         json!({"update": {"a": "x", "b": 1}, "old": {"n": 0}, "new": {"n": 1}})
@@ -110,7 +122,8 @@ async fn a_composite_key_tells_rows_apart(triggers: Triggers) {
 
 async fn a_key_that_changed_is_told_with_what_it_was(triggers: Triggers) {
     let db = jobs(triggers).await;
-    db.run("INSERT INTO jobs VALUES (1, 'a', 1); UPDATE jobs SET id = 5").await;
+    db.run("INSERT INTO jobs VALUES (1, 'a', 1); UPDATE jobs SET id = 5")
+        .await;
     assert_eq!(
         db.told().await[1],
         json!({"update": {"id": 5}, "old_key": {"id": 1}, "old": {"id": 1}, "new": {"id": 5}})
@@ -120,16 +133,24 @@ async fn a_key_that_changed_is_told_with_what_it_was(triggers: Triggers) {
 async fn keys_that_are_swapped_in_one_statement_are_told_apart(triggers: Triggers) {
     let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY DEFERRABLE, name text)").await;
     db.track("t", Track::new().triggers(triggers)).await;
-    db.run("INSERT INTO t SELECT n, 'name ' || n FROM generate_series(1, 300) AS n").await;
-    db.run("UPDATE t SET id = 301 - id, name = name || '!' WHERE id % 2 = 0 OR id % 2 = 1").await;
+    db.run("INSERT INTO t SELECT n, 'name ' || n FROM generate_series(1, 300) AS n")
+        .await;
+    db.run("UPDATE t SET id = 301 - id, name = name || '!' WHERE id % 2 = 0 OR id % 2 = 1")
+        .await;
     let changes = db.changes().await;
     for change in &changes[300..] {
         let told = told(change);
-        let (before, after) = (told["old"]["id"].as_i64().unwrap(), told["new"]["id"].as_i64().unwrap());
+        let (before, after) = (
+            told["old"]["id"].as_i64().unwrap(),
+            told["new"]["id"].as_i64().unwrap(),
+        );
         assert_eq!(before + after, 301);
         assert_eq!(told["old"]["name"], format!("name {before}"));
         assert_eq!(told["new"]["name"], format!("name {before}!"));
-        assert_eq!((&told["update"]["id"], &told["old_key"]["id"]), (&json!(after), &json!(before)));
+        assert_eq!(
+            (&told["update"]["id"], &told["old_key"]["id"]),
+            (&json!(after), &json!(before))
+        );
     }
     assert_eq!(changes.len(), 600);
 }
@@ -137,7 +158,8 @@ async fn keys_that_are_swapped_in_one_statement_are_told_apart(triggers: Trigger
 async fn a_table_without_a_key_is_recorded_with_whole_rows(triggers: Triggers) {
     let db = Tracked::with("CREATE TABLE t (a int, b int)").await;
     db.track("t", Track::new().triggers(triggers)).await;
-    db.run("INSERT INTO t VALUES (1, 2); UPDATE t SET b = 3; DELETE FROM t").await;
+    db.run("INSERT INTO t VALUES (1, 2); UPDATE t SET b = 3; DELETE FROM t")
+        .await;
     assert_eq!(
         db.told().await,
         [
@@ -152,8 +174,10 @@ async fn json_stays_as_it_was_written(triggers: Triggers) {
     let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY, a json, b jsonb)").await;
     db.track("t", Track::new().triggers(triggers)).await;
     // What JSON takes and jsonb does not must not fail the write.
-    db.run(r#"INSERT INTO t VALUES (1, '{"b": 1,  "a": "\u0000", "a": 2}', '{"x": [1, 1.0]}')"#).await;
-    db.run(r#"UPDATE t SET a = '{}', b = '{"x": [1, 1.00]}'"#).await;
+    db.run(r#"INSERT INTO t VALUES (1, '{"b": 1,  "a": "\u0000", "a": 2}', '{"x": [1, 1.0]}')"#)
+        .await;
+    db.run(r#"UPDATE t SET a = '{}', b = '{"x": [1, 1.00]}'"#)
+        .await;
     let told = db.told().await;
     assert_eq!(
         told[0]["new"],
@@ -164,9 +188,13 @@ async fn json_stays_as_it_was_written(triggers: Triggers) {
 }
 
 async fn generated_columns_are_recorded(triggers: Triggers) {
-    let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED)").await;
+    let db = Tracked::with(
+        "CREATE TABLE t (id int PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED)",
+    )
+    .await;
     db.track("t", Track::new().triggers(triggers)).await;
-    db.run("INSERT INTO t VALUES (1, 2); UPDATE t SET a = 3").await;
+    db.run("INSERT INTO t VALUES (1, 2); UPDATE t SET a = 3")
+        .await;
     assert_eq!(
         db.told().await,
         [
@@ -183,13 +211,32 @@ async fn values_that_are_equal_and_look_different_are_changes(triggers: Triggers
     )
     .await;
     db.track("t", Track::new().triggers(triggers)).await;
-    db.run("INSERT INTO t VALUES (1, 1.0, 0, '1 day', 'a', '1.0')").await;
-    for set in ["a = 1.00", "b = '-0'", "c = '24 hours'", "d = 'A'", "e = '1.00'"] {
+    db.run("INSERT INTO t VALUES (1, 1.0, 0, '1 day', 'a', '1.0')")
+        .await;
+    for set in [
+        "a = 1.00",
+        "b = '-0'",
+        "c = '24 hours'",
+        "d = 'A'",
+        "e = '1.00'",
+    ] {
         db.run(&format!("UPDATE t SET {set}")).await;
     }
     let told = db.told().await;
     assert_eq!(told.len(), 6, "{told:#?}");
     assert_eq!(told[4]["new"], json!({"d": "A"}));
+}
+
+async fn no_digit_of_a_number_is_lost(triggers: Triggers) {
+    let db = Tracked::with("CREATE TABLE t (id int8 PRIMARY KEY, a numeric, b numeric[])").await;
+    db.track("t", Track::new().triggers(triggers)).await;
+    db.run("INSERT INTO t VALUES (9223372036854775807, 12345678901234567890.10, '{0.10}')")
+        .await;
+    let new = &db.told().await[0]["new"];
+    assert_eq!(
+        *new,
+        json!({"id": i64::MAX, "a": "12345678901234567890.10", "b": "{0.10}"})
+    );
 }
 
 async fn values_of_every_sort_are_recorded(triggers: Triggers) {
@@ -209,14 +256,20 @@ async fn values_of_every_sort_are_recorded(triggers: Triggers) {
     db.run("UPDATE t SET a = NULL, b = NULL, c = NULL, d = NULL, e = NULL, f = NULL, g = NULL, h = NULL, i = NULL, j = NULL, k = NULL,
         l = NULL, m = NULL, n = NULL, o = NULL, p = NULL, q = NULL, r = NULL, s = NULL").await;
     let told = db.told().await;
-    let (inserted, old) = (told[0]["new"].as_object().unwrap(), told[1]["old"].as_object().unwrap());
+    let (inserted, old) = (
+        told[0]["new"].as_object().unwrap(),
+        told[1]["old"].as_object().unwrap(),
+    );
     assert_eq!(old.len(), 19);
     for (column, value) in old {
         assert_eq!(inserted[column], *value, "{column}");
         assert_eq!(told[1]["new"][column], json!(null), "{column}");
         assert!(!value.is_null(), "{column}");
     }
-    assert_eq!((&inserted["a"], &inserted["d"], &inserted["q"]), (&json!("good"), &json!([1, 2]), &json!(true)));
+    assert_eq!(
+        (&inserted["a"], &inserted["d"], &inserted["q"]),
+        (&json!("good"), &json!([1, 2]), &json!(true))
+    );
     db.assert_well().await;
 }
 
@@ -244,7 +297,8 @@ async fn rows_that_a_foreign_key_takes_along_are_recorded(triggers: Triggers) {
 
 async fn merge_is_recorded_as_what_it_did(triggers: Triggers) {
     let db = jobs(triggers).await;
-    db.run("INSERT INTO jobs VALUES (1, 'a', 1), (2, 'b', 2)").await;
+    db.run("INSERT INTO jobs VALUES (1, 'a', 1), (2, 'b', 2)")
+        .await;
     db.run(
         "MERGE INTO jobs USING (VALUES (1), (2), (3)) AS s (id) ON jobs.id = s.id
          WHEN MATCHED AND s.id = 1 THEN DELETE WHEN MATCHED THEN UPDATE SET runs = 9 WHEN NOT MATCHED THEN INSERT VALUES (s.id, 'c')",
@@ -265,11 +319,17 @@ async fn merge_is_recorded_as_what_it_did(triggers: Triggers) {
 async fn copy_is_recorded(triggers: Triggers) {
     let db = jobs(triggers).await;
     let mut session = db.session().await;
-    let mut copy = session.copy_in_raw("COPY jobs (id, name) FROM STDIN").await.unwrap();
+    let mut copy = session
+        .copy_in_raw("COPY jobs (id, name) FROM STDIN")
+        .await
+        .unwrap();
     copy.send(&b"1\ta\n2\tb\n"[..]).await.unwrap();
     copy.finish().await.unwrap();
     let told = db.told().await;
-    assert_eq!(told[1], json!({"insert": {"id": 2}, "new": {"id": 2, "name": "b", "runs": null}}));
+    assert_eq!(
+        told[1],
+        json!({"insert": {"id": 2}, "new": {"id": 2, "name": "b", "runs": null}})
+    );
     assert_eq!(told.len(), 2);
 }
 
@@ -277,7 +337,8 @@ async fn on_conflict_is_recorded_as_what_it_did(triggers: Triggers) {
     let db = jobs(triggers).await;
     db.run("INSERT INTO jobs VALUES (1, 'a', 1)").await;
     db.run("INSERT INTO jobs VALUES (1, 'x'), (2, 'y') ON CONFLICT (id) DO UPDATE SET name = excluded.name").await;
-    db.run("INSERT INTO jobs VALUES (1, 'z') ON CONFLICT DO NOTHING").await;
+    db.run("INSERT INTO jobs VALUES (1, 'z') ON CONFLICT DO NOTHING")
+        .await;
     let mut told: Vec<_> = db.told().await.drain(1..).collect();
     told.sort_by_key(ToString::to_string);
     assert_eq!(
@@ -299,7 +360,10 @@ async fn partitions_are_recorded_under_the_name_of_their_table(triggers: Trigger
     db.track("t", Track::new().triggers(triggers)).await;
     db.run("INSERT INTO t VALUES (1, '2026-01-05', 'a'); UPDATE t_1 SET note = 'b'; DELETE FROM t; TRUNCATE t_2").await;
     let changes = db.changes().await;
-    let told: Vec<_> = changes.iter().map(|change| (change.table.to_string(), change.operation.as_str())).collect();
+    let told: Vec<_> = changes
+        .iter()
+        .map(|change| (change.table.to_string(), change.operation.as_str()))
+        .collect();
     let of_t = |operation| ("public.t".to_owned(), operation);
     assert_eq!(told, ["insert", "update", "delete", "truncate"].map(of_t));
     db.assert_well().await;
@@ -308,22 +372,33 @@ async fn partitions_are_recorded_under_the_name_of_their_table(triggers: Trigger
 async fn a_row_that_moves_to_another_partition_is_deleted_and_inserted(triggers: Triggers) {
     let db = Tracked::with(PARTITIONED).await;
     db.track("t", Track::new().triggers(triggers)).await;
-    db.run("INSERT INTO t VALUES (1, '2026-01-05', 'a'); UPDATE t SET at = '2026-02-05'").await;
+    db.run("INSERT INTO t VALUES (1, '2026-01-05', 'a'); UPDATE t SET at = '2026-02-05'")
+        .await;
     let told = db.told().await;
     if triggers == Triggers::Row {
         assert_eq!(told[1]["old"]["at"], "2026-01-05");
         assert_eq!(told[2]["new"]["at"], "2026-02-05");
     } else {
         // For the statement it is an update.
-        assert_eq!((&told[1]["old"]["at"], &told[1]["new"]["at"]), (&json!("2026-01-05"), &json!("2026-02-05")));
+        assert_eq!(
+            (&told[1]["old"]["at"], &told[1]["new"]["at"]),
+            (&json!("2026-01-05"), &json!("2026-02-05"))
+        );
     }
 }
 
 async fn a_table_of_many_columns_is_recorded(triggers: Triggers) {
-    let columns: Vec<String> = (0..250).map(|column| format!("c{column} int DEFAULT {column}")).collect();
-    let db = Tracked::with(&format!("CREATE TABLE t (id int PRIMARY KEY, {})", columns.join(", "))).await;
+    let columns: Vec<String> = (0..250)
+        .map(|column| format!("c{column} int DEFAULT {column}"))
+        .collect();
+    let db = Tracked::with(&format!(
+        "CREATE TABLE t (id int PRIMARY KEY, {})",
+        columns.join(", ")
+    ))
+    .await;
     db.track("t", Track::new().triggers(triggers)).await;
-    db.run("INSERT INTO t VALUES (1); UPDATE t SET c7 = 0, c249 = 0").await;
+    db.run("INSERT INTO t VALUES (1); UPDATE t SET c7 = 0, c249 = 0")
+        .await;
     let told = db.told().await;
     assert_eq!(told[0]["new"].as_object().unwrap().len(), 251);
     assert_eq!(told[1]["old"], json!({"c7": 7, "c249": 249}));
@@ -334,18 +409,24 @@ async fn names_that_need_quotes_are_recorded(triggers: Triggers) {
         r#"CREATE TABLE "a 'b"" $body$ %s" ("i\d'" int PRIMARY KEY, "N""x'); DROP TABLE x; --" text, "place" int, "new" text, "o" int, "é" int)"#,
     )
     .await;
-    db.track("a 'b\" $body$ %s", Track::new().triggers(triggers)).await;
+    db.track("a 'b\" $body$ %s", Track::new().triggers(triggers))
+        .await;
     db.run(r#"INSERT INTO "a 'b"" $body$ %s" VALUES (1, 'a', 1, 'b', 1, 1); UPDATE "a 'b"" $body$ %s" SET "new" = 'c', "N""x'); DROP TABLE x; --" = 'd'"#).await;
     let told = db.told().await;
     assert_eq!(told[0]["insert"], json!({r"i\d'": 1}));
-    assert_eq!(told[1]["new"], json!({"new": "c", "N\"x'); DROP TABLE x; --": "d"}));
+    assert_eq!(
+        told[1]["new"],
+        json!({"new": "c", "N\"x'); DROP TABLE x; --": "d"})
+    );
     assert_eq!(db.changes().await[0].table.table(), "a 'b\" $body$ %s");
     db.assert_well().await;
 }
 
 async fn a_value_that_is_too_long_is_recorded_by_its_hash(triggers: Triggers) {
-    let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY, a text, b bytea, c jsonb, d json)").await;
-    db.track("t", Track::new().triggers(triggers).longest_value(100)).await;
+    let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY, a text, b bytea, c jsonb, d json)")
+        .await;
+    db.track("t", Track::new().triggers(triggers).longest_value(100))
+        .await;
     db.run(
         "INSERT INTO t VALUES (1, repeat('x', 100), repeat('x', 101)::bytea, to_jsonb(repeat('x', 101)), to_json(repeat('x', 101)));
          UPDATE t SET a = repeat('x', 101)",
@@ -357,9 +438,15 @@ async fn a_value_that_is_too_long_is_recorded_by_its_hash(triggers: Triggers) {
     assert_eq!(told[0]["new"]["a"].as_str().unwrap().len(), 100);
     for column in ["b", "c", "d"] {
         let value = &told[0]["new"][column];
-        assert!(value["tower_audit"].as_str().unwrap().len() > hash, "{value}");
+        assert!(
+            value["tower_audit"].as_str().unwrap().len() > hash,
+            "{value}"
+        );
     }
-    assert_eq!(told[1]["new"]["a"]["tower_audit"], told[0]["new"]["b"]["tower_audit"]);
+    assert_eq!(
+        told[1]["new"]["a"]["tower_audit"],
+        told[0]["new"]["b"]["tower_audit"]
+    );
     assert_eq!(told[1]["new"]["a"]["bytes"], 101);
 }
 

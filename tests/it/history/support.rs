@@ -64,8 +64,12 @@ impl Tracked {
 
     /// Returns everything that the tables of the history hold, as text.
     pub(super) async fn everything(&self) -> String {
-        let all = "SELECT coalesce(string_agg(r::text, ' '), '') FROM control_plane.row_changes AS r";
-        sqlx::query_scalar(all).fetch_one(&self.database.pool).await.unwrap()
+        let all =
+            "SELECT coalesce(string_agg(r::text, ' '), '') FROM control_plane.row_changes AS r";
+        sqlx::query_scalar(all)
+            .fetch_one(&self.database.pool)
+            .await
+            .unwrap()
     }
 
     /// Makes sure that nothing is wrong.
@@ -82,7 +86,11 @@ pub(super) fn name(table: &str) -> TableName {
 pub(super) fn told(change: &RowChange) -> Value {
     let mut told = Map::new();
     told.insert(change.operation.to_string(), json!(change.key));
-    for (member, columns) in [("old_key", &change.old_key), ("old", &change.old), ("new", &change.new)] {
+    for (member, columns) in [
+        ("old_key", &change.old_key),
+        ("old", &change.old),
+        ("new", &change.new),
+    ] {
         if let Some(columns) = columns {
             told.insert(member.to_owned(), json!(columns));
         }

@@ -1,0 +1,184 @@
+//! Who may do what to the history: as little as they need.
+
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tower_audit_history::{History, Track, Triggers};
+
+use super::support::{Tracked, name};
+
+/// A role that can log in, dropped with its database's objects at the end of the test.
+struct Role(String);
+
+impl Role {
+    async fn new(db: &Tracked, grants: &str) -> Self {
+        let role = format!("role_{}", uuid::Uuid::now_v7().simple());
+        db.run(&format!("CREATE ROLE {role} LOGIN;")).await;
+        db.run(&grants.replace("{role}", &role)).await;
+        Self(role)
+    }
+
+    async fn connect(&self, db: &Tracked) -> PgConnection {
+        let options = db.database.options.clone().username(&self.0);
+        PgConnection::connect_with(&options).await.unwrap()
+    }
+
+    async fn drop(self, db: &Tracked) {
+        db.run(&format!("DROP OWNED BY {0}; DROP ROLE {0}", self.0))
+            .await;
+    }
+}
+
+async fn jobs(triggers: Triggers) -> Tracked {
+    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, token text)").await;
+    db.track("jobs", Track::new().triggers(triggers)).await;
+    db
+}
+
+#[tokio::test]
+async fn whoever_changes_a_row_needs_no_privilege_on_the_history_and_gets_none() {
+    for triggers in [Triggers::Row, Triggers::Statement] {
+        let db = jobs(triggers).await;
+        let role = Role::new(&db, "GRANT ALL ON jobs TO {role}").await;
+        let mut app = role.connect(&db).await;
+        app.execute("INSERT INTO jobs VALUES (1); UPDATE jobs SET token = 'a'; DELETE FROM jobs; TRUNCATE jobs").await.unwrap();
+        for sql in [
+            "SELECT * FROM control_plane.row_changes",
+            "INSERT INTO control_plane.row_changes (operation, table_schema, table_name, actor_type, actor_id) VALUES ('insert', 'a', 'b', 'user', 'c')",
+            "SELECT * FROM control_plane.row_changes_keys",
+            "SELECT control_plane.row_changes_hashed('k', 'v')",
+        ] {
+            assert!(app.execute(sql).await.is_err(), "{sql}");
+        }
+        let changes = db.changes().await;
+        assert_eq!(changes.len(), 4);
+        assert_eq!(changes[0].database_user, role.0);
+        app.close().await.unwrap();
+        role.drop(&db).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_can_use_a_function_of_triggers_to_claim_changes() {
+    let db = jobs(Triggers::Row).await;
+    let role = Role::new(
+        &db,
+        "GRANT ALL ON SCHEMA public TO {role}; GRANT USAGE ON SCHEMA control_plane TO {role}",
+    )
+    .await;
+    let function: String =
+        sqlx::query_scalar("SELECT function FROM control_plane.row_changes_tracked")
+            .fetch_one(&db.database.pool)
+            .await
+            .unwrap();
+    let mut other = role.connect(&db).await;
+    other
+        .execute("CREATE TABLE mine (id int PRIMARY KEY, token text)")
+        .await
+        .unwrap();
+    let claim = format!(
+        "CREATE TRIGGER t AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION control_plane.{function}()"
+    );
+    let said = other
+        .execute(sqlx::AssertSqlSafe(claim))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("permission denied"), "{said}");
+    other.close().await.unwrap();
+    role.drop(&db).await;
+}
+
+#[tokio::test]
+async fn what_somebody_puts_into_the_search_path_is_not_called() {
+    let db = jobs(Triggers::Row).await;
+    let role = Role::new(
+        &db,
+        "GRANT ALL ON jobs TO {role}; CREATE SCHEMA evil AUTHORIZATION {role}",
+    )
+    .await;
+    let mut app = role.connect(&db).await;
+    for name in [
+        "jsonb_build_object(VARIADIC \"any\")",
+        "current_setting(text, boolean)",
+        "lower(text)",
+        "format(text, VARIADIC \"any\")",
+    ] {
+        let returns = if name.starts_with("jsonb") {
+            "jsonb"
+        } else {
+            "text"
+        };
+        let sql = format!(
+            "CREATE FUNCTION evil.{name} RETURNS {returns} LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''hijacked''; END'"
+        );
+        // Not every one of them can be made by everybody.
+        let _ = app.execute(sqlx::AssertSqlSafe(sql)).await;
+    }
+    app.execute("SET search_path = evil, pg_catalog, public; CREATE TEMP TABLE row_changes (a int); INSERT INTO jobs VALUES (1, 'a')").await.unwrap();
+    assert_eq!(db.changes().await.len(), 1);
+    app.close().await.unwrap();
+    role.drop(&db).await;
+}
+
+#[tokio::test]
+async fn a_role_can_own_the_history_and_another_the_table() {
+    let db = Tracked::with("SELECT 1").await;
+    let owner = Role::new(&db, "SELECT 1").await;
+    let migrator = Role::new(&db, "GRANT ALL ON SCHEMA public TO {role}").await;
+    let mut other = migrator.connect(&db).await;
+    other
+        .execute("CREATE TABLE t (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')")
+        .await
+        .unwrap();
+    let history = History::builder(db.database.pool.clone())
+        .owner(owner.0.clone())
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        history.migrate().await.unwrap();
+        history.track(&name("t"), Track::new()).await.unwrap();
+    }
+    // Who owns the table makes partitions of it, as before.
+    other.execute("CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM ('2026-02-01') TO ('2026-03-01'); INSERT INTO t VALUES (1, '2026-02-05')").await.unwrap();
+    assert_eq!(db.changes().await[0].database_user, migrator.0);
+    let owned = "SELECT count(*) FROM pg_class c JOIN pg_namespace s ON s.oid = relnamespace WHERE nspname = 'control_plane' AND relkind IN ('r', 'p')
+        AND pg_get_userbyid(relowner) <> $1";
+    let owned: i64 = sqlx::query_scalar(owned)
+        .bind(&owner.0)
+        .fetch_one(&db.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(owned, 0);
+    other.close().await.unwrap();
+    migrator.drop(&db).await;
+    owner.drop(&db).await;
+}
+
+#[tokio::test]
+async fn a_user_who_may_only_read_reads() {
+    let db = jobs(Triggers::Row).await;
+    db.run("INSERT INTO jobs VALUES (1, 'a')").await;
+    let role = Role::new(&db, "GRANT USAGE ON SCHEMA control_plane TO {role}; GRANT SELECT ON control_plane.row_changes, control_plane.row_changes_tracked TO {role}; GRANT SELECT ON jobs TO {role}").await;
+    let options = db.database.options.clone().username(&role.0);
+    let pool = sqlx::PgPool::connect_with(options).await.unwrap();
+    let reader = Tracked {
+        history: History::new(pool.clone()),
+        database: crate::support::database::Postgres::fresh().await,
+    };
+    assert_eq!(reader.changes().await.len(), 1);
+    assert_eq!(reader.history.status().await.unwrap().len(), 1);
+    let key = serde_json::json!({"id": 1}).as_object().unwrap().clone();
+    reader
+        .history
+        .as_of(&name("jobs"), &key, chrono::Utc::now())
+        .await
+        .unwrap();
+    assert!(
+        reader
+            .history
+            .track(&name("jobs"), Track::new())
+            .await
+            .is_err()
+    );
+    pool.close().await;
+    role.drop(&db).await;
+}

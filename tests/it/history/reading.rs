@@ -1,0 +1,419 @@
+//! Reading the history back.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tower_audit::{Actor, changes::ChangeContext};
+use tower_audit_core::{
+    EventId, PageSize,
+    changes::{ChangeFilter, ChangeReader as _, Columns, Operation},
+};
+use tower_audit_history::{AsOf, AuditedTransaction, HistoryError, Track, Triggers};
+
+use super::support::{Tracked, name};
+
+fn columns(value: Value) -> Columns {
+    match value {
+        Value::Object(columns) => columns,
+        other => panic!("{other} has no columns"),
+    }
+}
+
+async fn jobs() -> Tracked {
+    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, name text, plan text)").await;
+    db.track("jobs", Track::new()).await;
+    db
+}
+
+async fn as_of(db: &Tracked, id: i32, time: DateTime<Utc>) -> AsOf {
+    let key = columns(json!({"id": id}));
+    db.history.as_of(&name("jobs"), &key, time).await.unwrap()
+}
+
+async fn now(db: &Tracked) -> DateTime<Utc> {
+    sqlx::query_scalar("SELECT clock_timestamp()")
+        .fetch_one(&db.database.pool)
+        .await
+        .unwrap()
+}
+
+fn row(value: Value) -> AsOf {
+    AsOf::Row(columns(value))
+}
+
+#[tokio::test]
+async fn changes_are_found_by_row_request_event_actor_tenant_and_time() {
+    let db = jobs().await;
+    let event = EventId::now();
+    let context = ChangeContext::new(Actor::user("alice"))
+        .request_id("r-1")
+        .event_id(event)
+        .tenant_id("acme");
+    let mut tx = AuditedTransaction::begin(&db.database.pool, context)
+        .await
+        .unwrap();
+    sqlx::raw_sql("INSERT INTO jobs VALUES (1), (2); UPDATE jobs SET id = 3 WHERE id = 2")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let between = now(&db).await;
+    db.run("UPDATE jobs SET name = 'b' WHERE id = 1").await;
+    let all = ChangeFilter::new;
+    let cases = [
+        (all().row(name("jobs"), json!({"id": 1})), 2),
+        // By the key that it had, and by the one that it got.
+        (all().row(name("jobs"), json!({"id": 2})), 2),
+        (all().row(name("jobs"), json!({"id": 3})), 1),
+        (all().row(name("other"), json!({"id": 1})), 0),
+        (all().event(event), 3),
+        (all().request("r-1"), 3),
+        (all().actor("alice"), 3),
+        (all().actor("system"), 1),
+        (all().tenant("acme"), 3),
+        (all().since(between), 1),
+        (all().until(between), 3),
+        (all().table(name("jobs")), 4),
+    ];
+    for (filter, expected) in cases {
+        let page = db
+            .history
+            .changes(&filter, None, PageSize::MAX)
+            .await
+            .unwrap();
+        assert_eq!(page.changes.len(), expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_without_a_gap() {
+    let db = jobs().await;
+    db.run("INSERT INTO jobs SELECT generate_series(1, 25)")
+        .await;
+    let (mut older, mut keys) = (None, Vec::new());
+    loop {
+        let filter = ChangeFilter::new().table(name("jobs"));
+        let page = db
+            .history
+            .changes(&filter, older, PageSize::new(10).unwrap())
+            .await
+            .unwrap();
+        keys.extend(
+            page.changes
+                .iter()
+                .map(|change| change.key.clone().unwrap()["id"].as_i64().unwrap()),
+        );
+        older = page.older;
+        if older.is_none() {
+            break;
+        }
+    }
+    assert_eq!(keys, (1..=25).rev().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn questions_about_a_row_a_request_and_an_actor_are_answered_by_an_index() {
+    let db = jobs().await;
+    let cases = [
+        "hashtextextended(table_name, jsonb_hash_extended(key, 0)) = hashtextextended('jobs', jsonb_hash_extended('{\"id\": 1}'::jsonb, 0)) AND key = '{\"id\": 1}'",
+        "audit_id = '7f3c0000-0000-7000-8000-000000000000'",
+        "actor_id = 'alice'",
+        "operation = 'truncate' AND table_name = 'jobs'",
+    ];
+    for condition in cases {
+        let explain = format!(
+            "EXPLAIN SELECT * FROM control_plane.row_changes WHERE {condition} ORDER BY at DESC, id DESC LIMIT 50"
+        );
+        let mut connection = db.session().await;
+        sqlx::raw_sql("SET enable_seqscan = off")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let plan = plan.join("\n");
+        assert!(
+            plan.contains("Index") && !plan.contains("Seq Scan"),
+            "{plan}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_row_is_told_as_it_was_at_any_moment() {
+    let db = jobs().await;
+    let mut times = vec![now(&db).await];
+    for sql in [
+        "INSERT INTO jobs VALUES (1, 'a', 'pro')",
+        "UPDATE jobs SET name = 'b'",
+        "UPDATE jobs SET id = 7, plan = NULL",
+        "DELETE FROM jobs",
+        "INSERT INTO jobs VALUES (7, 'z')",
+        "TRUNCATE jobs",
+    ] {
+        db.run(sql).await;
+        times.push(now(&db).await);
+    }
+    let expected = [
+        AsOf::NoRow,
+        AsOf::NoRow,
+        AsOf::NoRow,
+        row(json!({"id": 7, "name": "b", "plan": null})),
+        AsOf::NoRow,
+        row(json!({"id": 7, "name": "z", "plan": null})),
+        AsOf::NoRow,
+    ];
+    for (time, expected) in times.iter().zip(expected) {
+        assert_eq!(as_of(&db, 7, *time).await, expected);
+    }
+    assert_eq!(
+        as_of(&db, 1, times[2]).await,
+        row(json!({"id": 1, "name": "b", "plan": "pro"}))
+    );
+    assert_eq!(as_of(&db, 1, times[3]).await, AsOf::NoRow);
+}
+
+#[tokio::test]
+async fn a_row_older_than_its_history_is_told_from_what_it_is_now() {
+    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, name text, plan text); INSERT INTO jobs VALUES (1, 'a', 'x'), (2, 'b', 'y'), (3, 'c', 'z')").await;
+    db.track("jobs", Track::new()).await;
+    let before = now(&db).await;
+    db.run("UPDATE jobs SET name = 'A' WHERE id = 1; UPDATE jobs SET id = 9, plan = 'Y' WHERE id = 2; DELETE FROM jobs WHERE id = 3").await;
+    assert_eq!(
+        as_of(&db, 1, before).await,
+        row(json!({"id": 1, "name": "a", "plan": "x"}))
+    );
+    assert_eq!(
+        as_of(&db, 2, before).await,
+        row(json!({"id": 2, "name": "b", "plan": "y"}))
+    );
+    assert_eq!(
+        as_of(&db, 3, before).await,
+        row(json!({"id": 3, "name": "c", "plan": "z"}))
+    );
+    assert_eq!(as_of(&db, 9, before).await, AsOf::NoRow);
+}
+
+#[tokio::test]
+async fn a_row_is_followed_through_a_new_name_of_its_table() {
+    let db = jobs().await;
+    db.run("INSERT INTO jobs VALUES (1, 'a')").await;
+    let before = now(&db).await;
+    db.run("ALTER TABLE jobs RENAME TO tasks").await;
+    db.track("tasks", Track::new()).await;
+    db.run("UPDATE tasks SET name = 'b'").await;
+    let key = columns(json!({"id": 1}));
+    for (time, expected) in [(before, "a"), (now(&db).await, "b")] {
+        let found = db.history.as_of(&name("tasks"), &key, time).await.unwrap();
+        assert_eq!(found, row(json!({"id": 1, "name": expected, "plan": null})));
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_named_is_refused_with_how_to_name_it() {
+    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY); CREATE TABLE t (a int)").await;
+    db.track("jobs", Track::new()).await;
+    db.track("t", Track::new()).await;
+    let ask = async |table: &str, key: Value| {
+        let asked = db
+            .history
+            .as_of(&name(table), &columns(key), Utc::now())
+            .await;
+        asked.unwrap_err().to_string()
+    };
+    assert_eq!(
+        ask("jobs", json!({"name": 1})).await,
+        "the key of public.jobs is id: write it as a JSON object"
+    );
+    assert!(
+        ask("t", json!({"a": 1}))
+            .await
+            .contains("give one, `Track::key`")
+    );
+    assert_eq!(
+        ask("other", json!({"a": 1})).await,
+        "public.other is not tracked"
+    );
+}
+
+#[tokio::test]
+async fn a_baseline_tells_what_every_row_was() {
+    let db = Tracked::with(
+        "CREATE TABLE jobs (id int, part text, name text, token text, PRIMARY KEY (part, id));
+         INSERT INTO jobs SELECT n, 'p' || n % 3, 'name ' || n, 's3cr3t' FROM generate_series(1, 1234) AS n",
+    )
+    .await;
+    db.track("jobs", Track::new().mask(["token"])).await;
+    assert_eq!(db.history.baseline(&name("jobs")).await.unwrap(), 1_234);
+    let rows: i64 = sqlx::query_scalar(
+        "SELECT count(DISTINCT key) FROM control_plane.row_changes WHERE operation = 'baseline'",
+    )
+    .fetch_one(&db.database.pool)
+    .await
+    .unwrap();
+    assert_eq!(rows, 1_234);
+    let time = now(&db).await;
+    db.run("TRUNCATE jobs").await;
+    let key = columns(json!({"id": 7, "part": "p1"}));
+    let found = db.history.as_of(&name("jobs"), &key, time).await.unwrap();
+    assert_eq!(
+        found,
+        row(json!({"id": 7, "part": "p1", "name": "name 7", "token": {"tower_audit": "masked"}}))
+    );
+    assert!(!db.everything().await.contains("s3cr3t"));
+    assert!(matches!(
+        db.history.baseline(&name("x")).await,
+        Err(HistoryError::NotTracked(_))
+    ));
+}
+
+// A writer that holds a row while the baseline comes to it: what is recorded is what the writer left.
+#[tokio::test]
+async fn a_baseline_has_its_place_among_the_changes() {
+    let db = jobs().await;
+    db.run("INSERT INTO jobs SELECT n, 'a' FROM generate_series(1, 700) AS n")
+        .await;
+    let mut writer = db.database.pool.begin().await.unwrap();
+    sqlx::raw_sql("UPDATE jobs SET name = 'b' WHERE id = 600")
+        .execute(&mut *writer)
+        .await
+        .unwrap();
+    let history = db.history.clone();
+    let baseline = tokio::spawn(async move { history.baseline(&name("jobs")).await.unwrap() });
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%baseline%' AND query LIKE 'WITH%')";
+    crate::support::soon(async {
+        while !sqlx::query_scalar::<_, bool>(waits)
+            .fetch_one(&db.database.pool)
+            .await
+            .unwrap()
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    writer.commit().await.unwrap();
+    assert_eq!(crate::support::soon(baseline).await.unwrap(), 700);
+    let filter = ChangeFilter::new().row(name("jobs"), json!({"id": 600}));
+    let changes = db
+        .history
+        .changes(&filter, None, PageSize::MAX)
+        .await
+        .unwrap()
+        .changes;
+    assert_eq!(changes[0].operation, Operation::Baseline);
+    assert_eq!(changes[0].new.as_ref().unwrap()["name"], "b");
+    assert_eq!(changes[1].operation, Operation::Update);
+}
+
+/// What is done to rows, by number.
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(i32, i32),
+    Update(i32, i32),
+    Move(i32, i32),
+    Delete(i32),
+    Truncate,
+    Baseline,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (id, value) = (0..4_i32, 0..5_i32);
+    prop_oneof![
+        4 => (id.clone(), value.clone()).prop_map(|(id, value)| Step::Insert(id, value)),
+        5 => (id.clone(), value).prop_map(|(id, value)| Step::Update(id, value)),
+        3 => (id.clone(), id.clone()).prop_map(|(from, to)| Step::Move(from, to)),
+        2 => id.prop_map(Step::Delete),
+        1 => Just(Step::Truncate),
+        1 => Just(Step::Baseline),
+    ]
+}
+
+/// Does a step to the model; returns whether it can be done.
+fn apply(model: &mut BTreeMap<i32, i32>, step: &Step) -> bool {
+    match *step {
+        Step::Insert(id, value) if !model.contains_key(&id) => model.insert(id, value).is_none(),
+        Step::Update(id, value) if model.contains_key(&id) => model.insert(id, value).is_some(),
+        Step::Move(from, to) if model.contains_key(&from) && !model.contains_key(&to) => {
+            let value = model.remove(&from).unwrap();
+            model.insert(to, value).is_none()
+        }
+        Step::Delete(id) => model.remove(&id).is_some(),
+        Step::Truncate => {
+            model.clear();
+            true
+        }
+        Step::Baseline => true,
+        _ => false,
+    }
+}
+
+fn sql(step: &Step) -> Option<String> {
+    Some(match step {
+        Step::Insert(id, value) => format!("INSERT INTO jobs VALUES ({id}, 'n{value}')"),
+        Step::Update(id, value) => format!("UPDATE jobs SET name = 'n{value}' WHERE id = {id}"),
+        Step::Move(from, to) => format!("UPDATE jobs SET id = {to} WHERE id = {from}"),
+        Step::Delete(id) => format!("DELETE FROM jobs WHERE id = {id}"),
+        Step::Truncate => "TRUNCATE jobs".to_owned(),
+        Step::Baseline => return None,
+    })
+}
+
+/// Does the steps, some of them before the table is tracked, and asks for every row at every moment since.
+async fn check_model(steps: &[Step], untracked: usize, triggers: Triggers) {
+    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, name text)").await;
+    let (mut model, mut moments) = (BTreeMap::new(), Vec::new());
+    for (index, step) in steps.iter().enumerate() {
+        if index == untracked {
+            db.track("jobs", Track::new().triggers(triggers)).await;
+        }
+        if !apply(&mut model, step) {
+            continue;
+        }
+        match sql(step) {
+            Some(sql) => db.run(&sql).await,
+            None if index >= untracked => drop(db.history.baseline(&name("jobs")).await.unwrap()),
+            None => {}
+        }
+        if index >= untracked {
+            moments.push((now(&db).await, model.clone(), step.clone()));
+        }
+    }
+    for (time, model, step) in moments {
+        for id in 0..4 {
+            let expected = model
+                .get(&id)
+                .map(|value| json!({"id": id, "name": format!("n{value}")}));
+            let found = as_of(&db, id, time).await;
+            let found = match found {
+                AsOf::Row(row) => Some(Value::Object(row)),
+                // What TRUNCATE took along before anything was known of it.
+                AsOf::Unknown => continue,
+                _ => None,
+            };
+            assert_eq!(found, expected, "row {id} after {step:?} of {steps:?}");
+        }
+    }
+}
+
+#[test]
+fn every_row_is_told_as_a_model_says_it_was() {
+    let steps = (
+        proptest::collection::vec(step(), 1..25),
+        1..6_usize,
+        any::<bool>(),
+    );
+    let config = ProptestConfig {
+        cases: 40,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    proptest!(config, |((steps, untracked, is_statement) in steps)| {
+        let triggers = if is_statement { Triggers::Statement } else { Triggers::Row };
+        runtime.block_on(check_model(&steps, untracked.min(steps.len() - 1), triggers));
+    });
+}
