@@ -7,12 +7,13 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use crate::{History, HistoryError, names::quoted, partitions};
+use crate::{History, HistoryError, error::code, names::quoted, partitions};
 
 impl History {
     /// Makes the table of the history, or brings it up to date, and makes the partitions of the next months.
     ///
-    /// Safe to call from every replica at once: the others wait for the first. All of it happens in one transaction, so dropping
+    /// Safe to call from every replica at once: the others wait for the first; a user who may only read has nothing to do where everything
+    /// is done. All of it happens in one transaction, so dropping
     /// the future or a failure leaves the database as it was.
     ///
     /// # Errors
@@ -20,18 +21,39 @@ impl History {
     /// Returns [`HistoryError::Changed`] if a migration that was run differs from the one of the same number here, and
     /// [`HistoryError::Database`] for whatever the database refused.
     pub async fn migrate(&self) -> Result<(), HistoryError> {
+        match self.try_migrate().await {
+            // Who may only write has nothing to do where everything is done.
+            Err(error) if is_forbidden(&error) && self.is_up_to_date().await => Ok(()),
+            done => done,
+        }
+    }
+
+    async fn try_migrate(&self) -> Result<(), HistoryError> {
         let mut tx = begin(self).await?;
         self.create_schema(&mut tx).await?;
-        let books = self.names.quoted("_migrations");
-        migrator(self, books)
-            .run_direct(None, &mut *tx, false)
-            .await
-            .map_err(failed)?;
+        let migrated = migrator(self).run_direct(None, &mut *tx, false).await;
+        migrated.map_err(failed)?;
         if let Some(owner) = &self.owner {
             self.give_to(&mut tx, owner).await?;
         }
         partitions::ahead(self, &mut tx).await?;
         tx.commit().await.map_err(HistoryError::Database)
+    }
+
+    /// Returns whether every migration was run as it is here.
+    async fn is_up_to_date(&self) -> bool {
+        let books = self.names.quoted("_migrations");
+        let applied = format!("SELECT version, checksum FROM {books} WHERE success");
+        let applied: sqlx::Result<Vec<(i64, Vec<u8>)>> = sqlx::query_as(AssertSqlSafe(applied))
+            .fetch_all(&self.pool)
+            .await;
+        let Ok(applied) = applied else {
+            return false;
+        };
+        migrator(self).iter().all(|migration| {
+            let checksum = migration.checksum.to_vec();
+            applied.contains(&(migration.version, checksum))
+        })
     }
 
     /// Makes the schema if it is missing. `IF NOT EXISTS` alone would ask for the privilege to make schemas even where there is nothing to
@@ -100,7 +122,7 @@ pub(crate) async fn execute(
     done.map(drop).map_err(HistoryError::Database)
 }
 
-fn migrator(history: &History, books: String) -> Migrator {
+fn migrator(history: &History) -> Migrator {
     let migrations = SOURCES.iter().map(|(version, description, sql)| {
         let sql = AssertSqlSafe(history.names.fill(sql)).into_sql_str();
         Migration::new(
@@ -112,10 +134,19 @@ fn migrator(history: &History, books: String) -> Migrator {
         )
     });
     let mut migrator = Migrator::with_migrations(migrations.collect());
-    migrator.dangerous_set_table_name(books);
+    migrator.dangerous_set_table_name(history.names.quoted("_migrations"));
     // Replicas of the version before go on while a new one is rolled out, and may restart.
     migrator.set_locking(false).set_ignore_missing(true);
     migrator
+}
+
+/// Returns whether the user may not do it.
+fn is_forbidden(error: &HistoryError) -> bool {
+    let HistoryError::Database(error) = error else {
+        return false;
+    };
+    // insufficient_privilege
+    code(error).as_deref() == Some("42501")
 }
 
 fn failed(error: MigrateError) -> HistoryError {

@@ -38,6 +38,8 @@ for_each_kind_of_trigger! {
     names_that_need_quotes_are_recorded,
     a_value_that_is_too_long_is_recorded_by_its_hash,
     what_was_rolled_back_is_not_there,
+    a_row_that_a_trigger_of_the_app_changes_again_has_its_changes_in_order,
+    what_a_trigger_of_the_app_makes_of_a_row_is_what_is_recorded,
 }
 
 async fn jobs(triggers: Triggers) -> Tracked {
@@ -457,4 +459,40 @@ async fn what_was_rolled_back_is_not_there(triggers: Triggers) {
     let told = db.told().await;
     assert_eq!(told.len(), 1);
     assert_eq!(told[0]["insert"], json!({"id": 1}));
+}
+
+async fn a_row_that_a_trigger_of_the_app_changes_again_has_its_changes_in_order(
+    triggers: Triggers,
+) {
+    let db = jobs(triggers).await;
+    db.run(
+        "CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             UPDATE jobs SET runs = NEW.runs + 1 WHERE id = NEW.id AND runs < 3; RETURN NULL; END $$;
+         CREATE TRIGGER a_again AFTER UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION again();
+         INSERT INTO jobs VALUES (1, 'a', 0); UPDATE jobs SET runs = 1",
+    )
+    .await;
+    let told = db.told().await;
+    let runs: Vec<_> = told[1..]
+        .iter()
+        .map(|told| (told["old"]["runs"].clone(), told["new"]["runs"].clone()))
+        .collect();
+    let expected = [(0, 1), (1, 2), (2, 3)].map(|(old, new)| (json!(old), json!(new)));
+    if triggers == Triggers::Row {
+        assert_eq!(runs, expected);
+    } else {
+        // A statement has ended when its triggers run: those that its rows brought about have ended before.
+        assert_eq!(runs.len(), 3);
+    }
+}
+
+async fn what_a_trigger_of_the_app_makes_of_a_row_is_what_is_recorded(triggers: Triggers) {
+    let db = jobs(triggers).await;
+    db.run(
+        "CREATE FUNCTION upper() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := upper(NEW.name); RETURN NEW; END $$;
+         CREATE TRIGGER zz BEFORE INSERT OR UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION upper();
+         INSERT INTO jobs VALUES (1, 'a'); UPDATE jobs SET name = 'b'",
+    )
+    .await;
+    assert_eq!(db.told().await[1]["new"], json!({"name": "B"}));
 }

@@ -7,6 +7,7 @@ use super::{
     Entry, Table, Track, books, catalog, entries,
     generate::{function, signature},
     triggers::{self, Trigger},
+    verify::verify,
 };
 use crate::{
     History, HistoryError,
@@ -18,8 +19,8 @@ use crate::{
 impl History {
     /// Records from now on what happens to the rows of a table; or, if it is tracked already, in this way.
     ///
-    /// Safe to call from every replica at once, and at every start: it does nothing to a table that is tracked like that already.
-    /// Otherwise the table is locked for a moment, for which this waits at most two seconds. The user of the pool has to own the
+    /// Safe to call from every replica at once, and at every start: it does nothing to a table that is tracked like that already, for which
+    /// a user suffices who may read. Otherwise the table is locked for a moment, for which this waits at most two seconds. The user of the pool has to own the
     /// table, or to have TRIGGER on it.
     ///
     /// Rows that are there already have no history: see [`baseline`](Self::baseline).
@@ -32,6 +33,9 @@ impl History {
     /// uses it, [`HistoryError::NotMigrated`] if there is no history, and [`HistoryError::Database`] for whatever the database
     /// refused.
     pub async fn track(&self, table: &TableName, track: Track) -> Result<(), HistoryError> {
+        if self.is_tracked(table, &track).await? {
+            return Ok(());
+        }
         let mut tx = begin(self).await?;
         let found = catalog::find(&mut tx, table).await?;
         let table = Table::new(found, track)?;
@@ -57,6 +61,39 @@ impl History {
         books::forget(self, &mut tx, table).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Returns whether a table is tracked in this way, and nothing is wrong with it.
+    async fn is_tracked(&self, name: &TableName, track: &Track) -> Result<bool, HistoryError> {
+        let mut connection = self.pool.acquire().await?;
+        let entry = match super::entry(self, &mut connection, name).await {
+            Ok(entry) if entry.track == *track => entry,
+            Ok(_) | Err(HistoryError::NotTracked(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let has_key = track.hash.is_empty() || self.has_key(&mut connection).await?;
+        Ok(has_key && verify(self, &mut connection, &entry).await?.is_empty())
+    }
+
+    /// Returns whether the triggers have the key of this history, as far as the user may know.
+    async fn has_key(&self, connection: &mut PgConnection) -> Result<bool, HistoryError> {
+        let Some(key) = &self.mask_key else {
+            return Ok(false);
+        };
+        let (inner, outer) = key.pads();
+        let same = format!(
+            "SELECT EXISTS (SELECT FROM {} WHERE id = $1 AND inner_pad = $2 AND outer_pad = $3)",
+            self.names.quoted("_keys")
+        );
+        let same = sqlx::query_scalar(AssertSqlSafe(same))
+            .bind(key.id())
+            .bind(inner)
+            .bind(outer);
+        match same.fetch_one(connection).await {
+            // insufficient_privilege
+            Err(error) if code(&error).as_deref() == Some("42501") => Ok(true),
+            same => Ok(same?),
+        }
     }
 
     /// Puts the key of hashes where the triggers find it, if this table needs one; returns its id.

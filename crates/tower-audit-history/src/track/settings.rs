@@ -51,7 +51,8 @@ pub enum Triggers {
     #[default]
     Row,
     /// Once a statement, for all of its rows: for tables that are loaded in bulk. A new partition is covered for statements that name the
-    /// table, and for those that name the partition itself after the table was tracked again.
+    /// table, and for those that name the partition itself after the table was tracked again. What triggers of the app change while the
+    /// statement runs is recorded before the statement itself.
     Statement,
 }
 

@@ -171,7 +171,8 @@ impl History {
     }
 }
 
-async fn verify(
+/// Returns what is wrong with a table.
+pub(super) async fn verify(
     history: &History,
     connection: &mut PgConnection,
     entry: &Entry,
