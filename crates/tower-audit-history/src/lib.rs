@@ -1,4 +1,105 @@
-//! placeholder
+//! Change history for [tower-audit](https://docs.rs/tower-audit): which rows of the app's own tables each request changed in Postgres,
+//! from what to what.
+//!
+//! The audit trail says that alice updated a job. The history says that `jobs.schedule` went from A to B, by the same request; and it knows
+//! of the bulk update and of the psql session that never passed the app.
+//!
+//! ```no_run
+//! use serde_json::json;
+//! use tower_audit_core::{
+//!     Actor, PageSize,
+//!     changes::{ChangeContext, ChangeFilter, ChangeReader},
+//! };
+//! use tower_audit_history::{AuditedTransaction, History, Track};
+//!
+//! # async fn example(pool: sqlx::PgPool) -> Result<(), Box<dyn std::error::Error>> {
+//! let history = History::new(pool.clone());
+//! history.migrate().await?; // safe to call from every replica at once
+//! let jobs = "public.jobs".parse()?;
+//! history.track(&jobs, Track::new().ignore(["updated_at"]).mask(["api_token"])).await?;
+//!
+//! // In a handler: `auditor.begin(&pool, &audit)`, and the context is that of the request.
+//! let mut tx = AuditedTransaction::begin(&pool, ChangeContext::new(Actor::user("alice"))).await?;
+//! sqlx::query("UPDATE jobs SET schedule = '@daily' WHERE id = 7").execute(&mut *tx).await?;
+//! tx.commit().await?;
+//!
+//! let of_row = ChangeFilter::new().row(jobs, json!({"id": 7}));
+//! for change in history.changes(&of_row, None, PageSize::default()).await?.changes {
+//!     for field in change.fields() {
+//!         println!("{} {}: {:?} -> {:?}", change.actor.id(), field.column, field.old, field.new);
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`History`]: [`track`](History::track), [`verify`](History::verify) and [`status`](History::status);
+//!   [`changes`](tower_audit_core::changes::ChangeReader::changes), [`as_of`](History::as_of), [`revert`](History::revert),
+//!   [`baseline`](History::baseline); [`create_partitions`](History::create_partitions) and [`drop_before`](History::drop_before).
+//! - [`Track`]: what of a table is recorded, what is masked, and what becomes of a change without a context.
+//! - [`AuditedTransaction`] and [`Begin`]: on whose behalf rows are changed.
+//! - [`Finding`]: what [`verify`](History::verify) may find, for the start of a service and for its tests.
+//! - `AuditWeb::changes` of `tower-audit-web` shows the changes beside their event; `tower-audit history` is the command.
+//!
+//! # The table
+//!
+//! `control_plane.row_changes`, with a partition for each month: `id`, `at`, `operation`, `table_schema` and `table_name`, `key` (and `old_key`
+//! if the key changed), `old` and `new` as JSON, `actor_type`, `actor_id`, `request_id`, `audit_id`, `tenant_id`, `transaction_id`,
+//! `database_user` and `database_role`. Of an update `old` and `new` have the columns that changed; an insert has all in `new`, a delete all in
+//! `old`.
+//!
+//! ```sql
+//! SELECT at, actor_id, operation, key, old, new FROM control_plane.row_changes WHERE audit_id = '...' ORDER BY at;
+//! ```
+//!
+//! | a value of | is written as |
+//! |---|---|
+//! | most types | what `to_jsonb` makes of it |
+//! | `numeric`, `json`, `xml`, composite types, types of extensions, and arrays of them | its text, so that not a digit nor a space is lost |
+//! | a masked column | `{"tower_audit": "masked"}`, or `{"tower_audit": "hmac-sha256:<id>:<hash>"}` |
+//! | more than [`longest_value`](Track::longest_value) bytes | `{"tower_audit": "sha256:<hash>", "bytes": <length>}` |
+//! | a column that was added or renamed since | `{"tower_audit": "unknown"}` |
+//!
+//! # Guarantees
+//!
+//! - A change and its record are committed together, or neither is. A change is recorded whoever makes it: the app, psql, COPY, MERGE, a
+//!   foreign key that takes rows along.
+//! - A masked value is nowhere in the history: not in `old`, `new` nor `key`, not in columns that are generated from it, and not after its
+//!   column was renamed, unless it gets the name of another column that goes away by the same migration and all masked columns are there
+//!   again: track the table in the migration that renames.
+//! - The context of a transaction ends with it. No change is credited to another request's actor, however the transactions are mixed,
+//!   cancelled and rolled back over a pool.
+//! - A migration of the app never makes its writes fail because of the history: a column that was renamed, added, dropped or has another
+//!   type is recorded by its name, hidden, and [found](History::verify).
+//! - The write of the app never fails because nobody made a partition: there is one for everything else.
+//! - Whoever changes rows needs no privilege on the history, and gets none: they cannot read, change or invent it. It is append-only,
+//!   but for its owner, who drops months.
+//! - `pg_dump` and restore keep it working.
+//!
+//! # What it costs
+//!
+//! See `BENCHMARKS.md` of [tower-audit](https://docs.rs/tower-audit): `cargo xtask bench` measures it beside no trigger and beside a generic
+//! one that compares whole rows as JSON.
+//!
+//! # Privileges
+//!
+//! [`History::migrate`] and [`History::track`] are for whoever migrates: the owner of the tables, or, with
+//! [`HistoryBuilder::owner`], a member of a role that owns the history alone, which is what to do where the app owns its tables. Who reads
+//! needs `USAGE` on the schema and `SELECT` on `row_changes` and `row_changes_tracked`; the app needs nothing.
+//!
+//! # What it does not do
+//!
+//! - It records no reads, and no rows of a TRUNCATE: that it happened is all there is.
+//! - A session that has turned triggers off (`session_replication_role = replica`, which takes a superuser, and the apply worker of
+//!   logical replication) leaves no record, and neither does who owns the table and disables the triggers: [`verify`](History::verify) finds
+//!   the latter.
+//! - A child by INHERITS is a table of its own: track it, too.
+//! - The database believes what the app says of its context. `database_user` is what nobody can claim.
+//! - Masks are for what comes: what was recorded before stays as it is.
+//! - JSON's `null` in a column of type `jsonb` looks like NULL.
+//! - Who owns a tracked table can make types and casts whose code would run as the owner of the history once the table's columns were
+//!   changed: let nobody own tables whom you do not trust with it.
 
 mod baseline;
 mod error;
