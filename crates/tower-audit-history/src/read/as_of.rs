@@ -1,13 +1,12 @@
 //! What a row was at a moment.
 
-use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgConnection};
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
 use tower_audit_core::changes::{ChangeCursor, ChangeFilter, Columns, RowChange, TableName};
 
 use super::{
     AsOf, Live,
     query::{newer, page},
-    row::{COLUMNS, read},
     walk::Backward,
 };
 use crate::{History, HistoryError};
@@ -45,11 +44,13 @@ async fn as_of(
     key: &Columns,
     time: DateTime<Utc>,
 ) -> Result<AsOf, HistoryError> {
-    let truncated = truncate(history, connection, live, "at <= $3 ORDER BY at DESC", time).await?;
     let mut back = Backward::new(key.clone());
     let mut before = None;
     // A moment is the end of everything that was done then.
-    let until = time + chrono::TimeDelta::microseconds(1);
+    let until = time + TimeDelta::microseconds(1);
+    // All rows of the table at once: a TRUNCATE has an empty key.
+    let all = Columns::new();
+    let truncated = of_row(history, connection, live, &all, (until, None)).await?;
     loop {
         let next = of_row(history, connection, live, &back.key, (until, before)).await?;
         // All rows were deleted after that.
@@ -66,7 +67,7 @@ async fn as_of(
             return Ok(known);
         }
     }
-    let truncated = truncate(history, connection, live, "at > $3 ORDER BY at", time).await?;
+    let truncated = newer(connection, &history.names, &live.names, &all, until).await?;
     let mut forward = back.turn(key.clone());
     let mut after = until;
     loop {
@@ -81,7 +82,7 @@ async fn as_of(
             let row = live.row(connection, &forward.key).await?;
             return Ok(forward.finish(row));
         };
-        after = next.at + chrono::TimeDelta::microseconds(1);
+        after = next.at + TimeDelta::microseconds(1);
         if let Some(known) = forward.step(&next) {
             return Ok(known);
         }
@@ -108,30 +109,4 @@ async fn of_row(
         }
     }
     Ok(newest)
-}
-
-/// Returns the next time before or after a moment that all rows of the table were deleted at once.
-async fn truncate(
-    history: &History,
-    connection: &mut PgConnection,
-    live: &Live<'_>,
-    when: &'static str,
-    time: DateTime<Utc>,
-) -> Result<Option<RowChange>, HistoryError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM {} WHERE operation = 'truncate' AND (table_schema, table_name) IN (SELECT * FROM unnest($1::text[], \
-         $2::text[])) AND {when} LIMIT 1",
-        history.names.quoted("")
-    );
-    let (schemas, tables): (Vec<&str>, Vec<&str>) = live
-        .names
-        .iter()
-        .map(|name| (name.schema(), name.table()))
-        .unzip();
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(schemas)
-        .bind(tables)
-        .bind(time);
-    let row = row.fetch_optional(connection).await?;
-    row.as_ref().map(read).transpose()
 }

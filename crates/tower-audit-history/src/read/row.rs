@@ -21,7 +21,8 @@ pub(super) fn read(row: &PgRow) -> Result<RowChange, HistoryError> {
     let id = row.try_get("id").map_err(unreadable)?;
     let at = row.try_get("at").map_err(unreadable)?;
     let mut change = RowChange::new(id, at, table, operation, actor);
-    change.key = columns(row, "key")?;
+    // That of a TRUNCATE is empty, so that it is found.
+    change.key = columns(row, "key")?.filter(|key| !key.is_empty());
     change.old_key = columns(row, "old_key")?;
     change.old = columns(row, "old")?;
     change.new = columns(row, "new")?;

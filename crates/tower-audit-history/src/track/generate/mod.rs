@@ -7,7 +7,8 @@ mod row;
 mod statement;
 mod value;
 
-use super::{Table, Triggers, WithoutContext, table::Column};
+use self::value::Length;
+use super::{Table, Track, Triggers, WithoutContext, table::Column};
 use crate::names::{Names, literal, quoted};
 
 /// Returns the statement that makes the function, or makes it anew.
@@ -53,7 +54,7 @@ impl<'a> Expressions<'a> {
 
     /// Returns what stands in the history for a whole row.
     pub(crate) fn row(&self, row: &str) -> String {
-        self.0.object(&self.0.table.columns, row)
+        self.0.object(&self.0.table.columns, row, Length::Any)
     }
 
     /// Returns what stands in the history for the key of a row.
@@ -63,7 +64,7 @@ impl<'a> Expressions<'a> {
 
     /// Returns what stands in the history for the value of a column, as JSON.
     pub(crate) fn column(&self, column: &Column, row: &str) -> String {
-        format!("to_jsonb({})", self.0.value(column, row))
+        format!("to_jsonb({})", self.0.value(column, row, Length::Any))
     }
 }
 
@@ -75,12 +76,16 @@ struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    fn track(&self) -> &Track {
+        &self.table.track
+    }
+
     /// Returns a JSON object of the columns of a row. A function takes at most a hundred arguments, so it may be several that are
     /// joined.
-    fn object(&self, columns: &[Column], row: &str) -> String {
+    fn object(&self, columns: &[Column], row: &str, length: Length) -> String {
         let pair = |column: &Column| {
             let name = literal(&column.found.name);
-            format!("{name}, {}", self.value(column, row))
+            format!("{name}, {}", self.value(column, row, length))
         };
         let objects = columns.chunks(40).map(|columns| {
             let pairs: Vec<String> = columns.iter().map(pair).collect();
@@ -98,7 +103,7 @@ impl Cx<'_> {
     fn key(&self, row: &str) -> String {
         match self.table.key.as_slice() {
             [] => "NULL::jsonb".to_owned(),
-            key => self.object(key, row),
+            key => self.object(key, row, Length::Short),
         }
     }
 
