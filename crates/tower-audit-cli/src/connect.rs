@@ -4,7 +4,7 @@ use std::{str::FromStr as _, time::Duration};
 
 use anyhow::{Context as _, bail};
 use sqlx::{
-    ConnectOptions as _, Connection as _,
+    ConnectOptions as _, Connection as _, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
@@ -28,12 +28,10 @@ pub(crate) async fn store(settings: &Settings) -> anyhow::Result<AnyStore> {
 
 /// Connects to a table that may have to be made.
 pub(crate) async fn store_to_make(settings: &Settings, making: Making) -> anyhow::Result<AnyStore> {
-    let scheme = settings.database.split(':').next().unwrap_or("");
-    match scheme {
+    match scheme(settings) {
         "postgres" | "postgresql" => Ok(postgres(settings, making).await?.into()),
         "sqlite" => Ok(sqlite(settings, making).await?.into()),
-        // The rest of it may be a password.
-        _ => bail!("the database is none of postgres://... and sqlite://..."),
+        _ => bail!(NEITHER),
     }
 }
 
@@ -45,7 +43,22 @@ pub(crate) async fn postgres_only(settings: &Settings, what: &str) -> anyhow::Re
     }
 }
 
-async fn postgres(settings: &Settings, making: Making) -> anyhow::Result<PgStore> {
+/// Connects to Postgres, for what has tables of its own there.
+pub(crate) async fn postgres_pool(settings: &Settings, what: &str) -> anyhow::Result<PgPool> {
+    match scheme(settings) {
+        "postgres" | "postgresql" => pool(settings).await,
+        "sqlite" => bail!(
+            "{what} is for Postgres: give the database that the tables are in, --database postgres://..."
+        ),
+        _ => bail!(NEITHER),
+    }
+}
+
+fn scheme(settings: &Settings) -> &str {
+    settings.database.split(':').next().unwrap_or("")
+}
+
+async fn pool(settings: &Settings) -> anyhow::Result<PgPool> {
     let options = PgConnectOptions::from_str(&settings.database)
         .ok()
         .context("the URL of the database cannot be read: postgres://user:password@host:5432/name")?
@@ -56,13 +69,16 @@ async fn postgres(settings: &Settings, making: Making) -> anyhow::Result<PgStore
         .context("the database does not answer")?
         .context("the database cannot be reached")?;
     let _ = connection.close().await;
-    let pool = PgPoolOptions::new()
+    PgPoolOptions::new()
         .max_connections(3)
         .acquire_timeout(CONNECT_TIMEOUT)
         .connect_with(options)
         .await
-        .context("the database cannot be reached")?;
-    let mut store = PgStore::builder(pool)
+        .context("the database cannot be reached")
+}
+
+async fn postgres(settings: &Settings, making: Making) -> anyhow::Result<PgStore> {
+    let mut store = PgStore::builder(pool(settings).await?)
         .layout(making.layout)
         .indexes(making.indexes);
     if let Some(schema) = &settings.schema {
@@ -108,5 +124,8 @@ pub(crate) fn path_of(url: &str) -> &str {
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
     path.split('?').next().unwrap_or_default()
 }
+
+/// The rest of the URL may be a password.
+const NEITHER: &str = "the database is none of postgres://... and sqlite://...";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -22,6 +22,23 @@
 //! rules = [{ match = "action:session.*", keep = "90d" }]
 //! ```
 //!
+//! # History
+//!
+//! In Postgres it also keeps the history of the app's own tables
+//! ([tower-audit-history](https://docs.rs/tower-audit-history)): which rows were changed by whom, from what to what.
+//!
+//! ```console
+//! $ tower-audit history migrate
+//! $ tower-audit history track jobs --ignore updated_at --mask api_token --baseline
+//! $ tower-audit history show jobs id=7 --since 7d
+//! $ tower-audit history as-of jobs id=7 yesterday
+//! $ tower-audit history revert 019a9e3c-7d2e-7c4b-8f00-0123456789ab
+//! $ tower-audit history verify
+//! ```
+//!
+//! It is in the schema of the trail (`--schema`), in the table `row_changes` (`--history-table`). Columns are hashed (`--hash`) with the
+//! key of the environment variable `TOWER_AUDIT_MASK_KEY`, an id, a colon and hexadecimal digits.
+//!
 //! # Exit codes
 //!
 //! | code | means |
@@ -29,13 +46,15 @@
 //! | 0 | done |
 //! | 1 | failed: what, and what to do, is on standard error |
 //! | 2 | the command line is wrong |
-//! | 3 | looked, and found something that has to be done: `migrate --status` and `--verify`, `doctor`, `spool`, `import --skip-bad` |
-//! | 4 | there is no such event, or no such hold |
+//! | 3 | looked, and found something that has to be done: `migrate --status` and `--verify`, `doctor`, `spool`, `import --skip-bad`, `history verify` |
+//! | 4 | there is no such event or hold: `show`, `hold release`; no such change, or no row then: `history revert` and `as-of` |
 //!
 //! # What it does not do
 //!
 //! An export that is killed by SIGKILL, or with its machine, leaves a file `.tower-audit-...` beside the one that it was to be, for its owner
 //! alone: delete it. One that is stopped by Ctrl-C or SIGTERM leaves none.
+//!
+//! `history revert --run` is recorded as the work of the system, beside the database user: it does not know who sits at the terminal.
 //!
 //! It has no users of its own: whoever can connect to the database may do what its user may. Only `serve` asks for a password.
 //!

@@ -87,8 +87,13 @@ fn reorders(char: char) -> bool {
     matches!(char, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Keeps text that was stored from looking like a row of its own.
-fn one_line(text: &str) -> String {
+/// Returns whether a terminal shows the text as it is.
+pub(crate) fn is_clean(text: &str) -> bool {
+    clean(text) == text
+}
+
+/// Keeps text that was stored from looking like a row or a line of its own.
+pub(crate) fn one_line(text: &str) -> String {
     text.replace('\n', "\u{FFFD}")
 }
 

@@ -2,6 +2,7 @@
 
 mod copies;
 mod doctor;
+mod history;
 mod migrations;
 mod serve_spool;
 mod session;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod migrate;
 mod shield;
 
 use std::path::PathBuf;
@@ -8,8 +9,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tower_audit_core::{EventId, search::Field};
 use tower_audit_sqlx::partitions::Period;
 
-pub(crate) use self::shield::{shield, unshielded};
-use crate::commands::{Examine, Export, Import, Serve, Spool};
+pub(crate) use self::{
+    migrate::Migrate,
+    shield::{shield, unshielded},
+};
+use crate::commands::{Changes, Examine, Export, Import, Serve, Spool};
 
 /// Operate and read an audit trail in Postgres or SQLite.
 #[derive(Debug, Parser)]
@@ -79,6 +83,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Option<Partitions>,
     },
+    /// Record which rows of tables are changed, from what to what, and see and revert it (Postgres)
+    History(Changes),
     /// Look for what is wrong, and say what to do; exits with 3 if something has to be done
     Doctor(Examine),
     /// Look at what a service keeps on its disk, and write it to the database
@@ -98,46 +104,6 @@ pub(crate) enum Command {
         /// Of this command alone
         command: Option<String>,
     },
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Migrate {
-    /// Only say which migrations there are; exits with 3 if one is missing
-    #[arg(long, conflicts_with_all = ["roles", "layout", "full_indexes"])]
-    pub(crate) status: bool,
-
-    /// Print the SQL of what is missing, for a DBA to run, and run nothing
-    #[arg(long, conflicts_with_all = ["status", "layout"])]
-    pub(crate) print: bool,
-
-    /// Only say what is other than the migrations make it; exits with 3 if something is
-    #[arg(long, conflicts_with_all = ["status", "print", "roles", "layout"])]
-    pub(crate) verify: bool,
-
-    /// Lay a new table out in partitions of this length (Postgres)
-    #[arg(long, value_name = "LENGTH")]
-    pub(crate) layout: Option<Length>,
-
-    /// Make more indexes: searches by request id, address and metadata are quicker, and writes slower
-    #[arg(long)]
-    pub(crate) full_indexes: bool,
-
-    /// Make roles that may do no more than they have to, and give the table to its owner (Postgres)
-    #[arg(long)]
-    pub(crate) roles: bool,
-
-    /// What the names of the roles begin with
-    #[arg(
-        long,
-        requires = "roles",
-        default_value = "tower_audit",
-        value_name = "NAME"
-    )]
-    pub(crate) role_prefix: String,
-
-    /// Let readers see the events of one tenant alone
-    #[arg(long, requires = "roles")]
-    pub(crate) row_security: bool,
 }
 
 /// What is asked for.
@@ -272,7 +238,7 @@ const AFTER: &str = "\
 Settings come from flags, then from the environment (and a file .env), then from tower-audit.toml.
 
 Exit codes: 0 done, 1 failed, 2 the command line is wrong, 3 something has to be done (migrate --status and
---verify, doctor, spool, import --skip-bad), 4 there is no such event or hold.";
+--verify, doctor, spool, import --skip-bad, history verify), 4 there is no such event, hold, change or row.";
 
 /// How long a partition is.
 #[derive(Clone, Copy, Debug, ValueEnum)]

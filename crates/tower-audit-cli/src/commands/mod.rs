@@ -4,6 +4,7 @@ mod count;
 mod doctor;
 mod export;
 mod find;
+mod history;
 mod hold;
 mod import;
 mod migrate;
@@ -17,7 +18,7 @@ mod spool;
 mod stop;
 
 pub(crate) use self::{
-    doctor::Examine, export::Export, import::Import, serve::Serve, spool::Spool,
+    doctor::Examine, export::Export, history::Changes, import::Import, serve::Serve, spool::Spool,
 };
 
 use crate::{
@@ -66,6 +67,7 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> anyhow::Result<Done>
         Command::Completions { .. } | Command::Man { .. } | Command::Spool { .. } => Ok(Done::Well),
         Command::Prune(args) => prune::run(&settings, args, output).await,
         Command::Hold { action } => hold::run(&settings, action, output).await,
+        Command::History(args) => history::run(&settings, args, output).await,
         Command::Partitions { action } => partitions::run(&settings, action, output).await,
     }
 }

@@ -72,6 +72,6 @@ async fn list(store: &PgStore, output: &mut Output) -> anyhow::Result<Done> {
     clippy::cast_precision_loss,
     reason = "it is rounded to a tenth of a megabyte"
 )]
-fn bytes(bytes: u64) -> f64 {
+pub(super) fn bytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }

@@ -20,24 +20,37 @@ impl Query {
 
     /// Returns the filter; `now` is what times are relative to.
     pub(super) fn filter(&self, now: DateTime<Utc>) -> anyhow::Result<Filter> {
-        let mut filter = parsed(&self.search, now)?;
-        for (flag, time) in [("--since", &self.since), ("--until", &self.until)] {
-            let Some(time) = time else {
-                continue;
-            };
-            let time = ago(time);
-            let text = match flag {
-                "--since" => format!("created:{time}.."),
-                _ => format!("created:..{time}"),
-            };
-            let range = Filter::parse(&text, now).ok().with_context(|| {
-                let time = time.trim_start_matches('-');
-                format!("{flag} {time} is no time; write an age such as 30m, 24h, 7d or 4w, yesterday, 2026-11-17 or 2026-11-17T09:30Z")
-            })?;
-            filter = filter.and(range);
-        }
-        Ok(filter)
+        let filter = parsed(&self.search, now)?;
+        Ok(filter.and(between(self.since.as_deref(), self.until.as_deref(), now)?))
     }
+}
+
+/// Returns what `--since` and `--until` say.
+pub(super) fn between(
+    since: Option<&str>,
+    until: Option<&str>,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Filter> {
+    let mut filter = Filter::new();
+    if let Some(time) = since {
+        let text = format!("created:{}..", ago(time));
+        filter = filter.and(range(&text, ("--since", time), now)?);
+    }
+    if let Some(time) = until {
+        filter = filter.and(before("--until", time, now)?);
+    }
+    Ok(filter)
+}
+
+/// Returns what was made until the end of a time; `given` is what it was given as.
+pub(super) fn before(given: &str, time: &str, now: DateTime<Utc>) -> anyhow::Result<Filter> {
+    range(&format!("created:..{}", ago(time)), (given, time), now)
+}
+
+fn range(text: &str, (given, time): (&str, &str), now: DateTime<Utc>) -> anyhow::Result<Filter> {
+    Filter::parse(text, now).ok().with_context(|| {
+        format!("{given} {time} is no time; write an age such as 30m, 24h, 7d or 4w, yesterday, 2026-11-17 or 2026-11-17T09:30Z")
+    })
 }
 
 /// Parses a search of one or several words of the command line.

@@ -7,7 +7,7 @@ use tower_audit_core::changes::{ChangeCursor, ChangeFilter, Columns, RowChange, 
 use super::{
     AsOf, Live,
     query::{newer, page},
-    walk::Backward,
+    walk::{Backward, Forward},
 };
 use crate::{History, HistoryError};
 
@@ -31,82 +31,109 @@ impl History {
         let mut tx = self.pool.begin_with(begin).await?;
         let live = Live::find(self, &mut tx, table).await?;
         live.check(key)?;
-        let found = as_of(self, &mut tx, &live, key, time).await?;
+        let walk = Walk {
+            history: self,
+            connection: &mut tx,
+            live: &live,
+            until: time + TimeDelta::microseconds(1),
+        };
+        let found = walk.back(key).await?;
         tx.rollback().await?;
         Ok(found)
     }
 }
 
-async fn as_of(
-    history: &History,
-    connection: &mut PgConnection,
-    live: &Live<'_>,
-    key: &Columns,
-    time: DateTime<Utc>,
-) -> Result<AsOf, HistoryError> {
-    let mut back = Backward::new(key.clone());
-    let mut before = None;
-    // A moment is the end of everything that was done then.
-    let until = time + TimeDelta::microseconds(1);
-    // All rows of the table at once: a TRUNCATE has an empty key.
-    let all = Columns::new();
-    let truncated = of_row(history, connection, live, &all, (until, None)).await?;
-    loop {
-        let next = of_row(history, connection, live, &back.key, (until, before)).await?;
-        // All rows were deleted after that.
-        let next = match (&truncated, next) {
-            (Some(truncated), Some(next)) if truncated.at > next.at => Some(truncated.clone()),
-            (Some(truncated), None) => Some(truncated.clone()),
-            (_, next) => next,
-        };
-        let Some(next) = next else {
-            break;
-        };
-        before = Some(ChangeCursor::of(&next));
-        if let Some(known) = back.step(&next) {
-            return Ok(known);
+/// From where a row is looked for.
+struct Walk<'a> {
+    history: &'a History,
+    connection: &'a mut PgConnection,
+    live: &'a Live<'a>,
+    /// A moment is the end of everything that was done then.
+    until: DateTime<Utc>,
+}
+
+impl Walk<'_> {
+    async fn back(mut self, key: &Columns) -> Result<AsOf, HistoryError> {
+        let mut back = Backward::new(key.clone());
+        let truncated = self.before(&all(), None).await?;
+        let mut cursor = None;
+        loop {
+            let next = self.before(&back.key, cursor).await?;
+            // All rows were deleted after that.
+            let next = match (&truncated, next) {
+                (Some(truncated), Some(next)) if truncated.at > next.at => Some(truncated.clone()),
+                (Some(truncated), None) => Some(truncated.clone()),
+                (_, next) => next,
+            };
+            let Some(next) = next else {
+                return self.forward(back.turn(key.clone())).await;
+            };
+            cursor = Some(ChangeCursor::of(&next));
+            if let Some(known) = back.step(&next) {
+                return Ok(known);
+            }
         }
     }
-    let truncated = newer(connection, &history.names, &live.names, &all, until).await?;
-    let mut forward = back.turn(key.clone());
-    let mut after = until;
-    loop {
-        let found = newer(connection, &history.names, &live.names, &forward.key, after).await?;
-        // Whatever was there then, all rows were deleted before anything else is known of it.
-        if let Some(truncated) = &truncated
-            && found.as_ref().is_none_or(|found| truncated.at < found.at)
-        {
-            return Ok(AsOf::Unknown);
+
+    async fn forward(mut self, mut forward: Forward) -> Result<AsOf, HistoryError> {
+        let mut since = self.until;
+        let truncated = self.after(&all(), since).await?;
+        loop {
+            let found = self.after(&forward.key, since).await?;
+            // Whatever was there then, all rows were deleted before anything else is known of it.
+            if let Some(truncated) = &truncated
+                && found.as_ref().is_none_or(|found| truncated.at < found.at)
+            {
+                return Ok(AsOf::Unknown);
+            }
+            let Some(next) = found else {
+                let row = self.live.row(self.connection, &forward.key).await?;
+                return Ok(forward.finish(row));
+            };
+            since = next.at + TimeDelta::microseconds(1);
+            if let Some(known) = forward.step(&next) {
+                return Ok(known);
+            }
         }
-        let Some(next) = found else {
-            let row = live.row(connection, &forward.key).await?;
-            return Ok(forward.finish(row));
-        };
-        after = next.at + TimeDelta::microseconds(1);
-        if let Some(known) = forward.step(&next) {
-            return Ok(known);
+    }
+
+    /// Returns the newest change of a row before the moment and a position, under whichever name its table had.
+    async fn before(
+        &mut self,
+        key: &Columns,
+        cursor: Option<ChangeCursor>,
+    ) -> Result<Option<RowChange>, HistoryError> {
+        let mut newest: Option<RowChange> = None;
+        for name in &self.live.names {
+            let filter = ChangeFilter::new().row(name.clone(), key.clone().into());
+            let filter = filter.until(self.until);
+            let found = page(self.connection, &self.history.names, &filter, cursor, 1).await?;
+            let found = found.into_iter().next();
+            if found.as_ref().map(ChangeCursor::of) > newest.as_ref().map(ChangeCursor::of) {
+                newest = found;
+            }
         }
+        Ok(newest)
+    }
+
+    /// Returns the oldest change of a row from a moment on, under whichever name its table had.
+    async fn after(
+        &mut self,
+        key: &Columns,
+        since: DateTime<Utc>,
+    ) -> Result<Option<RowChange>, HistoryError> {
+        newer(
+            self.connection,
+            &self.history.names,
+            &self.live.names,
+            key,
+            since,
+        )
+        .await
     }
 }
 
-/// Returns the newest change of a row before a moment and a position, under whichever name its table had.
-async fn of_row(
-    history: &History,
-    connection: &mut PgConnection,
-    live: &Live<'_>,
-    key: &Columns,
-    (until, before): (DateTime<Utc>, Option<ChangeCursor>),
-) -> Result<Option<RowChange>, HistoryError> {
-    let mut newest: Option<RowChange> = None;
-    for name in &live.names {
-        let filter = ChangeFilter::new()
-            .row(name.clone(), key.clone().into())
-            .until(until);
-        let found = page(connection, &history.names, &filter, before, 1).await?;
-        let found = found.into_iter().next();
-        if found.as_ref().map(ChangeCursor::of) > newest.as_ref().map(ChangeCursor::of) {
-            newest = found;
-        }
-    }
-    Ok(newest)
+/// The key of what is done to all rows at once: of a TRUNCATE it is empty.
+fn all() -> Columns {
+    Columns::new()
 }

@@ -1,0 +1,82 @@
+//! What a row was at a time.
+
+use anyhow::{Context as _, bail};
+use chrono::{DateTime, Utc};
+use tower_audit_core::changes::{Columns, TableName};
+use tower_audit_history::History;
+
+use super::key::key;
+use crate::{
+    Done,
+    commands::query::before,
+    output::{Output, one_line},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AsOf {
+    /// The table
+    #[arg(value_name = "TABLE")]
+    of: TableName,
+
+    /// The key of the row: id=7, or a=1,b=two; or a JSON object, '{"id": "7"}', where a number is text
+    #[arg(value_name = "KEY", value_parser = key)]
+    row: Columns,
+
+    /// When, the end of it: 7d, yesterday, 2026-11-01, 2026-11-01T09:30Z
+    #[arg(value_name = "TIME")]
+    time: String,
+}
+
+/// Prints what a row was; returns whether there was one.
+pub(super) async fn run(
+    history: &History,
+    args: &AsOf,
+    output: &mut Output,
+) -> anyhow::Result<Done> {
+    let time = moment(&args.time, Utc::now())?;
+    match history.as_of(&args.of, &args.row, time).await? {
+        tower_audit_history::AsOf::Row(row) if output.is_json => output.json(&row)?,
+        tower_audit_history::AsOf::Row(row) => output.line(serde_json::to_string_pretty(&row)?)?,
+        tower_audit_history::AsOf::NoRow => {
+            let key = serde_json::to_string(&args.row)?;
+            let said = format!("there was no row {key} in {} then", args.of);
+            output.aside(one_line(&said))?;
+            return Ok(Done::NoSuchThing);
+        }
+        _ => bail!(
+            "it is not known what the row was: the history does not reach back to that time, and the row is gone. For times to come \
+             `tower-audit history baseline {}` records the rows that are there",
+            args.of
+        ),
+    }
+    Ok(Done::Well)
+}
+
+/// Returns the last moment of a time.
+fn moment(time: &str, now: DateTime<Utc>) -> anyhow::Result<DateTime<Utc>> {
+    let end = before("as-of", time, now)?.created().until;
+    end.and_then(|end| DateTime::from_timestamp_micros(end - 1))
+        .with_context(|| format!("as-of {time} has no end"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_as_of_its_end() {
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("now", "2026-11-22T12:00:00Z"),
+            ("1d", "2026-11-21T12:00:00Z"),
+            ("yesterday", "2026-11-21T23:59:59.999999Z"),
+            ("2026-11-01T09:30Z", "2026-11-01T09:30:59.999999Z"),
+            ("2026-11-01T09:30:00.000001Z", "2026-11-01T09:30:00.000001Z"),
+        ] {
+            let expected: DateTime<Utc> = expected.parse().unwrap();
+            assert_eq!(moment(text, now).unwrap(), expected, "{text}");
+        }
+        let error = moment("soon", now).unwrap_err().to_string();
+        assert!(error.contains("as-of soon is no time"), "{error}");
+    }
+}
