@@ -94,6 +94,8 @@ pub enum Commits {
     AreFast,
     /// They are there when it starts again. (Not when the machine is switched off.)
     Survive,
+    /// They are on the disk, as a server is set up that nobody has set up otherwise.
+    AreSynced,
 }
 
 /// A running server with a folder of its own, both gone when this is dropped.
@@ -220,11 +222,16 @@ impl Cluster {
             .args(["-p", &self.port.to_string(), "-k"])
             .arg(&self.folder);
         keeper.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
-        let commit = match self.commits {
-            Commits::AreFast => "synchronous_commit=off",
-            Commits::Survive => "synchronous_commit=on",
+        let commits: &[&str] = match self.commits {
+            Commits::AreFast => &[
+                "fsync=off",
+                "full_page_writes=off",
+                "synchronous_commit=off",
+            ],
+            Commits::Survive => &["fsync=off", "full_page_writes=off"],
+            Commits::AreSynced => &[],
         };
-        keeper.args(["-c", commit]);
+        keeper.args(commits.iter().flat_map(|setting| ["-c", setting]));
         keeper
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
@@ -398,11 +405,8 @@ fn find() -> Option<PathBuf> {
 const SUPERUSER: &str = "tower_audit";
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// A throw-away cluster may lose its data when the machine does.
 const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "max_connections=200",
-    "fsync=off",
-    "full_page_writes=off",
     "shared_buffers=128MB",
 ];
