@@ -12,6 +12,8 @@ mod events;
 #[cfg(feature = "pages")]
 mod export;
 #[cfg(feature = "databases")]
+mod history;
+#[cfg(feature = "databases")]
 mod http;
 mod load;
 mod measure;

@@ -1,10 +1,10 @@
 //! All of the measurements, one after the other.
 
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, time::Duration};
 
 use xtask::command::quiet;
 
-use crate::{http, load, request, stores, summary::Summary};
+use crate::{history, http, load, request, stores, summary::Summary};
 
 /// Runs a command of the suite.
 pub(crate) fn command(arguments: &[&str]) -> anyhow::Result<()> {
@@ -13,6 +13,7 @@ pub(crate) fn command(arguments: &[&str]) -> anyhow::Result<()> {
         ["all", "--quick"] => all(&QUICK),
         ["request"] => request::run(&mut Summary::default(), LONG.rounds),
         ["stores"] => rows(&mut Summary::default(), &QUICK).map(drop),
+        ["history"] => changes(&mut Summary::default(), &QUICK),
         ["http"] => service(&mut Summary::default(), &QUICK),
         ["load"] => many(&mut Summary::default(), &QUICK),
         // What the above start.
@@ -61,6 +62,7 @@ fn all(scope: &Scope) -> anyhow::Result<()> {
     request::run(&mut summary, scope.rounds)?;
     many(&mut summary, scope)?;
     let postgres = rows(&mut summary, scope)?;
+    changes(&mut summary, scope)?;
     service(&mut summary, scope)?;
     let path = Path::new("target/bench/summary.json");
     let facts = facts(scope, postgres);
@@ -82,6 +84,12 @@ fn rows(summary: &mut Summary, scope: &Scope) -> anyhow::Result<String> {
         stores::sqlite(summary, scope.slow_rounds, scope.rows).await?;
         stores::postgres(summary, scope.slow_rounds, scope.rows).await
     })
+}
+
+fn changes(summary: &mut Summary, scope: &Scope) -> anyhow::Result<()> {
+    println!("A history of rows, recorded by triggers:");
+    let time = Duration::from_secs(scope.seconds.into()) / 2;
+    history::run(summary, scope.rounds, scope.slow_rounds, time)
 }
 
 fn service(summary: &mut Summary, scope: &Scope) -> anyhow::Result<()> {

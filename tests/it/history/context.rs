@@ -112,7 +112,7 @@ async fn what_the_session_had_set_is_not_of_the_transaction() {
         .connect(&db.database.url)
         .await
         .unwrap();
-    pool.execute("SET tower_audit.tenant_id = 'other'; SET tower_audit.request_id = 'other'")
+    pool.execute(r#"SET tower_audit.context = '{"tenant_id": "other", "request_id": "other"}'"#)
         .await
         .unwrap();
     let mut tx = begin(&pool, ChangeContext::new(Actor::user("alice"))).await;

@@ -187,19 +187,19 @@ impl Cx<'_> {
             WithoutContext::Allow | WithoutContext::Warn => "",
         };
         format!(
-            "  IF current_setting('tower_audit.actor_type', true) IS NULL OR current_setting('tower_audit.actor_type', true) = '' THEN\n\
+            "  IF tower_audit.c ->> 'actor_type' IS NULL THEN\n\
              \x20   RAISE {level} {name} USING HINT = '{more}'{code};\n\
              \x20 END IF;\n"
         )
     }
 }
 
+/// The variable with the context of the transaction, a JSON object or NULL, in a block whose name tells it from a column.
+const CONTEXT: &str = "<<tower_audit>>\nDECLARE\n  c jsonb := nullif(current_setting('tower_audit.context', true), '');";
+
 /// Who it was, as the transaction says: the columns from `audit_id` on.
-const WHO: &str = "nullif(current_setting('tower_audit.audit_id', true), '')::uuid, \
-     coalesce(nullif(current_setting('tower_audit.actor_type', true), ''), 'system'), \
-     coalesce(nullif(current_setting('tower_audit.actor_id', true), ''), 'system'), \
-     nullif(current_setting('tower_audit.request_id', true), ''), \
-     nullif(current_setting('tower_audit.tenant_id', true), ''), \
+const WHO: &str = "(tower_audit.c ->> 'audit_id')::uuid, coalesce(tower_audit.c ->> 'actor_type', 'system'), \
+     coalesce(tower_audit.c ->> 'actor_id', 'system'), tower_audit.c ->> 'request_id', tower_audit.c ->> 'tenant_id', \
      nullif(current_setting('role', true), 'none')";
 
 /// What happens to a table whose columns were changed since: their names, their number or their types.

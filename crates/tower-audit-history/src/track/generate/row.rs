@@ -1,7 +1,7 @@
 //! The function of triggers that run for each row.
 
 use super::{
-    Cx, OTHER_COLUMNS, WHO,
+    CONTEXT, Cx, OTHER_COLUMNS, WHO,
     value::{Length, differs},
 };
 use crate::{names::literal, track::table::Column};
@@ -10,7 +10,7 @@ use crate::{names::literal, track::table::Column};
 pub(super) fn body(cx: &Cx<'_>) -> String {
     format!(
         "\
-DECLARE
+{CONTEXT}
   o jsonb; n jsonb; k jsonb; p jsonb;
 BEGIN
   BEGIN

@@ -1,7 +1,7 @@
 //! The function of triggers that run once a statement.
 
 use super::{
-    Cx, OTHER_COLUMNS, WHO,
+    CONTEXT, Cx, OTHER_COLUMNS, WHO,
     value::{Length, differs},
 };
 use crate::{names::literal, track::table::Column};
@@ -14,7 +14,7 @@ pub(super) fn body(cx: &Cx<'_>) -> String {
     let r = free(cx, "r");
     format!(
         "\
-DECLARE
+{CONTEXT}
   is_any boolean := false; one_row record;
 BEGIN
 {without_context}  BEGIN
