@@ -153,6 +153,6 @@ pub use tower_audit_sqlx::{PgStore, PgStoreBuilder, Roles, partitions};
 #[cfg(feature = "sqlite")]
 pub use tower_audit_sqlx::{SqliteStore, SqliteStoreBuilder};
 
-#[cfg(all(doctest, feature = "postgres"))]
+#[cfg(all(doctest, feature = "history"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
