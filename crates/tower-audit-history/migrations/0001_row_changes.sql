@@ -71,6 +71,16 @@ CREATE TABLE "{schema}"."{table}_keys" (
     outer_pad bytea NOT NULL
 );
 
+-- A value that is too long. Whoever reads a row as the history would record it needs it, too.
+CREATE FUNCTION "{schema}"."{table}_digest"(value bytea) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN jsonb_build_object('tower_audit', 'sha256:' || encode(sha256(value), 'hex'), 'bytes', octet_length(value));
+END
+$function$;
+
 -- A value that a keyed hash stands for.
 CREATE FUNCTION "{schema}"."{table}_hashed"(key_id text, value text) RETURNS jsonb
     LANGUAGE sql STABLE

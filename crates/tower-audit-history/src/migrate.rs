@@ -166,8 +166,9 @@ const SOURCES: &[(i64, &str, &str)] = &[(
 )];
 
 /// The functions that the migrations make, and their arguments.
-const FUNCTIONS: [(&str, &str); 3] = [
+const FUNCTIONS: [(&str, &str); 4] = [
     ("_append_only", ""),
+    ("_digest", "bytea"),
     ("_hashed", "text, text"),
     ("_untyped", "jsonb, jsonb, text[], text[], text[], text[]"),
 ];

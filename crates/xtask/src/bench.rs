@@ -16,6 +16,11 @@ pub(crate) fn run_all(scope: Option<&str>) -> anyhow::Result<()> {
     run(bench(&DATABASES).arg("all").args(scope))
 }
 
+/// Measures what a history of rows costs.
+pub(crate) fn history() -> anyhow::Result<()> {
+    run(bench(&DATABASES).arg("history"))
+}
+
 /// Measures pages of a long trail.
 pub(crate) fn pages(scope: Option<&str>) -> anyhow::Result<()> {
     of_a_long_trail("pages", scope)

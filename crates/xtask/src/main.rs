@@ -31,6 +31,7 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
         ["test"] => test::run_all(),
         ["bench"] => bench::run_all(None),
         ["bench", "--quick"] => bench::run_all(Some("--quick")),
+        ["bench", "history"] => bench::history(),
         ["pages"] => bench::pages(None),
         ["pages", "--quick"] => bench::pages(Some("--quick")),
         ["retention"] => bench::retention(None),
@@ -65,6 +66,8 @@ Usage: cargo xtask <command>
              what one would pick instead; print one table, and write target/bench/summary.json.
              Takes wrk and valgrind, installed first where possible. --quick does fewer rounds,
              in less than five minutes.
+  bench history
+             Measure only what the triggers of the history cost.
   browser    Use the viewer in a headless Chromium: what the tests do last. Takes chromium, node and
              npm, installed first where possible, and two packages from the npm registry.
   openapi    Let schemathesis try the API by its OpenAPI document. Takes python3, and packages from PyPI.

@@ -26,6 +26,12 @@ INSERT INTO bench.tracked SELECT * FROM bench.plain;
 INSERT INTO bench.generic SELECT * FROM bench.plain;
 INSERT INTO bench.in_bulk SELECT * FROM bench.plain;
 
+-- As pgbench has them, at a scale of 50.
+CREATE TABLE bench.branches (id int PRIMARY KEY, balance bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50);
+CREATE TABLE bench.tellers (id int PRIMARY KEY, balance bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50);
+INSERT INTO bench.branches SELECT generate_series(1, 50);
+INSERT INTO bench.tellers SELECT generate_series(1, 500);
+
 CREATE TABLE bench.notes (
     id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     about bigint NOT NULL,

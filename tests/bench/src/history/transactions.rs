@@ -112,15 +112,20 @@ impl Client {
         Ok(())
     }
 
+    /// Does what a transaction of pgbench does: three updates, of which one is of the table that is measured, a query and an insert.
     async fn work(&self, connection: &mut PgConnection, number: i64) -> sqlx::Result<()> {
         let id = row(number);
-        let select = sqlx::query(AssertSqlSafe(Arc::clone(&self.select))).bind(id);
-        select.fetch_one(&mut *connection).await?;
         // Another one than any before, also than those that the updates left: one that changes nothing is not recorded.
         let update = sqlx::query(AssertSqlSafe(Arc::clone(&self.update)))
             .bind(format!("state-{number}"))
             .bind(id);
         update.execute(&mut *connection).await?;
+        let select = sqlx::query(AssertSqlSafe(Arc::clone(&self.select))).bind(id);
+        select.fetch_one(&mut *connection).await?;
+        let teller = sqlx::query(TELLER).bind(id);
+        teller.execute(&mut *connection).await?;
+        let branch = sqlx::query(BRANCH).bind(id);
+        branch.execute(&mut *connection).await?;
         let note = sqlx::query(NOTE).bind(id).bind("its status was changed");
         note.execute(connection).await?;
         Ok(())
@@ -136,6 +141,8 @@ fn context() -> ChangeContext {
 }
 
 const UPDATE: &str = "update";
+const TELLER: &str = "UPDATE bench.tellers SET balance = balance + 1 WHERE id = $1 % 500 + 1";
+const BRANCH: &str = "UPDATE bench.branches SET balance = balance + 1 WHERE id = $1 % 50 + 1";
 const NOTE: &str = "INSERT INTO bench.notes (about, note) VALUES ($1, $2)";
 
 /// How many there are at once.

@@ -7,8 +7,7 @@ mod row;
 mod statement;
 mod value;
 
-use self::value::Length;
-use super::{Table, Track, Triggers, WithoutContext, table::Column};
+use super::{Table, Triggers, WithoutContext, table::Column};
 use crate::names::{Names, literal, quoted};
 
 /// Returns the statement that makes the function, or makes it anew.
@@ -54,7 +53,7 @@ impl<'a> Expressions<'a> {
 
     /// Returns what stands in the history for a whole row.
     pub(crate) fn row(&self, row: &str) -> String {
-        self.0.object(&self.0.table.columns, row, Length::Any)
+        self.0.object(&self.0.table.columns, row)
     }
 
     /// Returns what stands in the history for the key of a row.
@@ -64,7 +63,7 @@ impl<'a> Expressions<'a> {
 
     /// Returns what stands in the history for the value of a column, as JSON.
     pub(crate) fn column(&self, column: &Column, row: &str) -> String {
-        format!("to_jsonb({})", self.0.value(column, row, Length::Any))
+        format!("to_jsonb({})", self.0.value(column, row))
     }
 }
 
@@ -76,16 +75,12 @@ struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    fn track(&self) -> &Track {
-        &self.table.track
-    }
-
     /// Returns a JSON object of the columns of a row. A function takes at most a hundred arguments, so it may be several that are
     /// joined.
-    fn object(&self, columns: &[Column], row: &str, length: Length) -> String {
+    fn object(&self, columns: &[Column], row: &str) -> String {
         let pair = |column: &Column| {
             let name = literal(&column.found.name);
-            format!("{name}, {}", self.value(column, row, length))
+            format!("{name}, {}", self.value(column, row))
         };
         let objects = columns.chunks(40).map(|columns| {
             let pairs: Vec<String> = columns.iter().map(pair).collect();
@@ -103,7 +98,7 @@ impl Cx<'_> {
     fn key(&self, row: &str) -> String {
         match self.table.key.as_slice() {
             [] => "NULL::jsonb".to_owned(),
-            key => self.object(key, row, Length::Short),
+            key => self.object(key, row),
         }
     }
 

@@ -1,9 +1,6 @@
 //! The function of triggers that run for each row.
 
-use super::{
-    CONTEXT, Cx, OTHER_COLUMNS, WHO,
-    value::{Length, differs},
-};
+use super::{CONTEXT, Cx, OTHER_COLUMNS, WHO, value::differs};
 use crate::{names::literal, track::table::Column};
 
 /// Returns what the function does.
@@ -17,10 +14,12 @@ BEGIN
     IF TG_OP = 'UPDATE' THEN
 {update}    ELSIF TG_OP = 'INSERT' THEN
       IF {shape_of_new} THEN END IF;
-{inserted}      k := {key_of_new};
+      n := {inserted};
+      k := {key_of_new};
     ELSIF TG_OP = 'DELETE' THEN
       IF {shape_of_old} THEN END IF;
-{deleted}      k := {key_of_old};
+      o := {deleted};
+      k := {key_of_old};
     ELSE
       k := '{{}}';
     END IF;
@@ -32,8 +31,8 @@ END",
         update = update(cx),
         shape_of_new = cx.shape("NEW"),
         shape_of_old = cx.shape("OLD"),
-        inserted = whole(cx, "n", "NEW"),
-        deleted = whole(cx, "o", "OLD"),
+        inserted = cx.object(&cx.table.columns, "NEW"),
+        deleted = cx.object(&cx.table.columns, "OLD"),
         key_of_new = cx.key("NEW"),
         key_of_old = cx.key("OLD"),
         untyped = untyped(cx),
@@ -64,7 +63,7 @@ fn update(cx: &Cx<'_>) -> String {
     }
     // Nobody can tell which row of a table without a key it was, but by all of it.
     let all_of_old = match cx.table.key.is_empty() {
-        true => whole(cx, "o", "OLD"),
+        true => format!("      o := {};\n", cx.object(columns, "OLD")),
         false => String::new(),
     };
     format!(
@@ -73,49 +72,19 @@ fn update(cx: &Cx<'_>) -> String {
     )
 }
 
-/// Returns the statement that notes a whole row.
-fn whole(cx: &Cx<'_>, variable: &str, row: &str) -> String {
-    let columns = &cx.table.columns;
-    let note = |length| format!("{variable} := {};", cx.object(columns, row, length));
-    let note = either(cx.is_too_long(columns, &[row]), note);
-    format!("      {note}\n")
-}
-
 /// Returns what is noted of a column if it was changed.
 fn changed(cx: &Cx<'_>, column: &Column) -> String {
     let name = literal(&column.found.name);
     let differs = differs(column, "OLD", "NEW");
+    let (old, new) = (cx.value(column, "OLD"), cx.value(column, "NEW"));
     let key = match column.is_key {
         true => format!(" p := {};", cx.key("OLD")),
         false => String::new(),
     };
-    let note = |length| {
-        let (old, new) = (
-            cx.value(column, "OLD", length),
-            cx.value(column, "NEW", length),
-        );
-        format!(
-            "o := coalesce(o, '{{}}') || jsonb_build_object({name}, {old}); \
-             n := coalesce(n, '{{}}') || jsonb_build_object({name}, {new});"
-        )
-    };
-    let is_too_long = cx.is_too_long(std::slice::from_ref(column), &["OLD", "NEW"]);
     format!(
-        "        IF {differs} THEN {}{key} END IF;\n",
-        either(is_too_long, note)
+        "        IF {differs} THEN o := coalesce(o, '{{}}') || jsonb_build_object({name}, {old}); \
+         n := coalesce(n, '{{}}') || jsonb_build_object({name}, {new});{key} END IF;\n"
     )
-}
-
-/// Returns what is noted if a value is too long and if none is.
-fn either(is_too_long: Option<String>, note: impl Fn(Length) -> String) -> String {
-    let short = note(Length::Short);
-    match is_too_long {
-        Some(is_too_long) => format!(
-            "IF {is_too_long} THEN {} ELSE {short} END IF;",
-            note(Length::Any)
-        ),
-        None => short,
-    }
 }
 
 /// Returns what is done for a table that has other columns now. Whatever they are, the write of the app goes on.

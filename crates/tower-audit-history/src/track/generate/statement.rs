@@ -1,9 +1,6 @@
 //! The function of triggers that run once a statement.
 
-use super::{
-    CONTEXT, Cx, OTHER_COLUMNS, WHO,
-    value::{Length, differs},
-};
+use super::{CONTEXT, Cx, OTHER_COLUMNS, WHO, value::differs};
 use crate::{names::literal, track::table::Column};
 
 /// Returns what the function does.
@@ -64,7 +61,7 @@ fn without_context(cx: &Cx<'_>) -> String {
 
 /// Returns the statement that records rows as a whole.
 fn whole(cx: &Cx<'_>, operation: &str, rows: &str) -> String {
-    let (all, nothing) = (cx.object(&cx.table.columns, "r", Length::Any), "NULL");
+    let (all, nothing) = (cx.object(&cx.table.columns, "r"), "NULL");
     let (old, new) = match rows {
         "old_rows" => (all.as_str(), nothing),
         _ => (nothing, all.as_str()),
@@ -90,7 +87,7 @@ fn update(cx: &Cx<'_>) -> String {
     };
     // Nobody can tell which row of a table without a key it was, but by all of it.
     let old = match key.is_empty() {
-        true => cx.object(columns, "a", Length::Any),
+        true => cx.object(columns, "a"),
         false => changed(cx, "a"),
     };
     let place = free(cx, "place");
@@ -112,7 +109,7 @@ fn changed(cx: &Cx<'_>, row: &str) -> String {
         let (name, differs) = (literal(&column.found.name), differs(column, "a", "b"));
         format!(
             "CASE WHEN {differs} THEN jsonb_build_object({name}, {}) ELSE '{{}}' END",
-            cx.value(column, row, Length::Any)
+            cx.value(column, row)
         )
     };
     let columns = cx.table.columns.iter().map(one);

@@ -6,49 +6,23 @@ use crate::{
     track::table::{Column, Mask, Sort},
 };
 
-/// How long a value may be where an expression is evaluated. To find out takes longer than everything else about most values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Length {
-    /// Nobody knows.
-    Any,
-    /// It is known to be short.
-    Short,
-}
-
 impl Cx<'_> {
     /// Returns what stands in the history for the value of a column.
-    pub(super) fn value(&self, column: &Column, row: &str, length: Length) -> String {
+    pub(super) fn value(&self, column: &Column, row: &str) -> String {
         let field = field(column, row);
-        match (column.mask, length) {
-            (Some(Mask::Hidden), _) => {
-                format!(
-                    "CASE WHEN {field} IS NOT DISTINCT FROM NULL THEN NULL ELSE '{{\"tower_audit\": \"masked\"}}'::jsonb END"
-                )
-            }
-            (Some(Mask::Hashed), _) => format!(
+        match column.mask {
+            Some(Mask::Hidden) => format!(
+                "CASE WHEN {field} IS NOT DISTINCT FROM NULL THEN NULL ELSE '{{\"tower_audit\": \"masked\"}}'::jsonb END"
+            ),
+            Some(Mask::Hashed) => format!(
                 "{}({}, {})",
                 self.names.quoted("_hashed"),
                 literal(self.key_id.unwrap_or_default()),
                 text(column, &field)
             ),
-            (None, Length::Any) if column.found.is_long => self.bounded(column, &field),
-            (None, _) => shown(column, &field),
+            None if column.found.is_long => self.bounded(column, &field),
+            None => shown(column, &field),
         }
-    }
-
-    /// Returns the condition that a value of these columns is too long to be recorded, if any of them can be.
-    pub(super) fn is_too_long(&self, columns: &[Column], rows: &[&str]) -> Option<String> {
-        let can_be = columns
-            .iter()
-            .filter(|column| column.found.is_long && column.mask.is_none());
-        let longest = self.track().longest_value;
-        let too_long = can_be.flat_map(|column| {
-            let of_row =
-                move |row: &&str| format!("{} > {longest}", length(column, &field(column, row)));
-            rows.iter().map(of_row)
-        });
-        let too_long: Vec<String> = too_long.collect();
-        (!too_long.is_empty()).then(|| too_long.join(" OR "))
     }
 
     /// Returns the value, or what stands for it if it is too long.
@@ -58,10 +32,10 @@ impl Cx<'_> {
             _ => format!("convert_to({}, 'UTF8')", text(column, field)),
         };
         format!(
-            "CASE WHEN {} > {} THEN jsonb_build_object('tower_audit', 'sha256:' || encode(sha256({bytes}), 'hex'), \
-             'bytes', octet_length({bytes})) ELSE to_jsonb({}) END",
+            "CASE WHEN {} > {} THEN {}({bytes}) ELSE to_jsonb({}) END",
             length(column, field),
-            self.track().longest_value,
+            self.table.track.longest_value,
+            self.names.quoted("_digest"),
             shown(column, field),
         )
     }
