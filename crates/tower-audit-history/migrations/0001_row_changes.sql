@@ -71,13 +71,15 @@ CREATE TABLE "{schema}"."{table}_keys" (
     outer_pad bytea NOT NULL
 );
 
--- A value that is too long. Whoever reads a row as the history would record it needs it, too.
+-- A value that is too long. Whoever reads a row as the history would record it needs it, too. It names what it calls: to set a path
+-- would take longer than all else, also where it is not called.
 CREATE FUNCTION "{schema}"."{table}_digest"(value bytea) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    RETURN jsonb_build_object('tower_audit', 'sha256:' || encode(sha256(value), 'hex'), 'bytes', octet_length(value));
+    RETURN pg_catalog.jsonb_build_object(
+        'tower_audit', pg_catalog.concat('sha256:', pg_catalog.encode(pg_catalog.sha256(value), 'hex')),
+        'bytes', pg_catalog.octet_length(value));
 END
 $function$;
 
