@@ -189,3 +189,28 @@ async fn a_user_who_may_only_read_reads() {
     pool.close().await;
     role.drop(&db).await;
 }
+
+#[tokio::test]
+async fn no_cast_that_somebody_made_runs_as_the_owner_of_the_history() {
+    for triggers in [Triggers::Row, Triggers::Statement] {
+        let db = Tracked::with(
+            "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TYPE pair AS (a mood);
+             CREATE FUNCTION steal(mood) RETURNS json LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it ran as %', current_user; END $$;
+             CREATE CAST (mood AS json) WITH FUNCTION steal(mood);
+             CREATE TABLE t (id int PRIMARY KEY, a mood, b mood[], c pair, d text)",
+        )
+        .await;
+        db.track("t", Track::new().triggers(triggers)).await;
+        let change = "INSERT INTO t VALUES (1, 'good', '{bad}', ROW('good'), 'a'); UPDATE t SET a = 'bad', b = '{}'; DELETE FROM t";
+        db.run(change).await;
+        let changes = db.changes().await;
+        assert_eq!(changes.len(), 3);
+        assert_eq!(changes[0].new.as_ref().unwrap()["a"], "good");
+        // Not by the names of columns either, once those are others.
+        db.run("ALTER TABLE t RENAME d TO e").await;
+        db.run(change).await;
+        let changes = db.changes().await;
+        assert_eq!(changes.len(), 6);
+        assert_eq!(changes[3].new, None);
+    }
+}

@@ -92,7 +92,8 @@ FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.rel
 WHERE s.nspname = $1 AND c.relname = $2";
 
 /// The columns. Of a domain it is the type under it that counts, and of an array that of its elements. Decimal numbers are among what is
-/// recorded as text: JSON has room for all of their digits, and most readers of it have not.
+/// recorded as text: JSON has room for all of their digits, and most readers of it have not. So is every type that somebody made, enums
+/// too: to make JSON of one calls the cast that its owner may have made, as the owner of the history.
 const COLUMNS: &str = "\
 WITH RECURSIVE of AS (
     SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
@@ -112,9 +113,8 @@ WITH RECURSIVE of AS (
 )
 SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS written, a.attgenerated AS generated, a.attidentity = 'a' AS is_identity,
     CASE
-        WHEN t.typtype = 'e' THEN 'exact'
         WHEN t.element IS NOT NULL THEN CASE
-            WHEN t.element_sort = 'e' OR (t.element_is_builtin AND t.element_sort IN ('b', 'r', 'm') AND t.element NOT IN ('json', 'xml', 'numeric'))
+            WHEN t.element_is_builtin AND t.element_sort IN ('b', 'r', 'm') AND t.element NOT IN ('json', 'xml', 'numeric')
             THEN 'image' ELSE 'foreign' END
         WHEN NOT t.is_builtin OR t.typtype NOT IN ('b', 'r', 'm') OR t.name IN ('json', 'xml', 'numeric') THEN 'foreign'
         WHEN t.name IN ('text', 'varchar', 'bpchar', 'name') THEN 'text'

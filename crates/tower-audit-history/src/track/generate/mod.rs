@@ -197,6 +197,11 @@ const WHO: &str = "(tower_audit.c ->> 'audit_id')::uuid, coalesce(tower_audit.c 
      coalesce(tower_audit.c ->> 'actor_id', 'system'), tower_audit.c ->> 'request_id', tower_audit.c ->> 'tenant_id', \
      nullif(current_setting('role', true), 'none')";
 
+/// The condition that the table of the trigger has a column of a type that somebody made. To make JSON of a row calls the casts that owners
+/// of types may have made, as the owner of the history: of such a row nothing is recorded by name.
+const HAS_FOREIGN_TYPES: &str = "EXISTS (SELECT FROM pg_catalog.pg_attribute AS f WHERE f.attrelid = TG_RELID AND f.attnum > 0 \
+     AND NOT f.attisdropped AND f.atttypid >= 16384)";
+
 /// What happens to a table whose columns were changed since: their names, their number or their types.
 const OTHER_COLUMNS: &str =
     "undefined_column OR datatype_mismatch OR undefined_function OR ambiguous_function";

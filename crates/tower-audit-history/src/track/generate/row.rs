@@ -1,6 +1,6 @@
 //! The function of triggers that run for each row.
 
-use super::{CONTEXT, Cx, OTHER_COLUMNS, WHO, value::differs};
+use super::{CONTEXT, Cx, HAS_FOREIGN_TYPES, OTHER_COLUMNS, WHO, value::differs};
 use crate::{names::literal, track::table::Column};
 
 /// Returns what the function does.
@@ -97,7 +97,8 @@ fn untyped(cx: &Cx<'_>) -> String {
     };
     format!(
         "    BEGIN
-      IF TG_OP = 'UPDATE' THEN {}
+      IF {HAS_FOREIGN_TYPES} THEN k := NULL; p := NULL; o := NULL; n := NULL;
+      ELSIF TG_OP = 'UPDATE' THEN {}
         IF n IS NULL THEN RETURN NULL; END IF;
       ELSIF TG_OP = 'INSERT' THEN {}
       ELSE {}

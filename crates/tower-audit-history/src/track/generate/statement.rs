@@ -1,6 +1,6 @@
 //! The function of triggers that run once a statement.
 
-use super::{CONTEXT, Cx, OTHER_COLUMNS, WHO, value::differs};
+use super::{CONTEXT, Cx, HAS_FOREIGN_TYPES, OTHER_COLUMNS, WHO, value::differs};
 use crate::{names::literal, track::table::Column};
 
 /// Returns what the function does.
@@ -144,9 +144,16 @@ fn untyped(cx: &Cx<'_>) -> String {
         format!("old_rows AS {r}"),
         format!("new_rows AS {r}"),
     );
+    let nothing = format!(
+        "{} VALUES (lower(TG_OP), {}, NULL, NULL, NULL, NULL, {WHO});",
+        cx.insert(),
+        cx.table_name()
+    );
     format!(
         "    BEGIN
-      IF TG_OP = 'UPDATE' THEN
+      IF {HAS_FOREIGN_TYPES} THEN
+        {nothing}
+      ELSIF TG_OP = 'UPDATE' THEN
         {}
       ELSIF TG_OP = 'INSERT' THEN
         {}
@@ -154,14 +161,12 @@ fn untyped(cx: &Cx<'_>) -> String {
         {}
       END IF;
     EXCEPTION WHEN OTHERS THEN
-      {} VALUES (lower(TG_OP), {}, NULL, NULL, NULL, NULL, {WHO});
+      {nothing}
     END;
 ",
         by_name(cx, (&old, &new), &pairs),
         by_name(cx, ("NULL", &one), &new_rows),
         by_name(cx, (&one, "NULL"), &old_rows),
-        cx.insert(),
-        cx.table_name(),
     )
 }
 
