@@ -121,8 +121,8 @@ BEGIN
         FROM jsonb_object_keys(any_row) AS c (name)
         WHERE c.name <> ALL (ignored)
             AND (old_row IS NULL OR new_row IS NULL OR old_row -> c.name IS DISTINCT FROM new_row -> c.name);
-    -- A key of which a part has another name now is none.
-    IF cardinality(keys) > 0 AND any_row ?& keys THEN
+    -- A key of which a part has another name now is none. A masked column may have got the name of one that belongs to it.
+    IF all_masked_are_there AND cardinality(keys) > 0 AND any_row ?& keys THEN
         SELECT jsonb_object_agg(c.name, CASE WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}' ELSE any_row -> c.name END),
             jsonb_object_agg(c.name, CASE WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}' ELSE old_row -> c.name END)
             INTO k, p

@@ -74,7 +74,7 @@ async fn batch(
 async fn begin(history: &History, size: u32) -> sqlx::Result<Transaction<'static, Postgres>> {
     let wait = if size == 1 { Duration::ZERO } else { PATIENCE };
     let begin = format!(
-        "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL jit = off",
+        "BEGIN; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = {}; SET LOCAL jit = off",
         wait.as_millis()
     );
     history.pool.begin_with(AssertSqlSafe(begin)).await

@@ -116,16 +116,27 @@ impl Revert {
     /// Returns [`HistoryError::Conflict`] if the row is not any more as the change left it, and [`HistoryError::Database`] for whatever the
     /// database refused: roll back then.
     pub async fn run(&self, tx: &mut AuditedTransaction) -> Result<(), HistoryError> {
+        let path: String = sqlx::query_scalar("SELECT pg_catalog.current_setting('search_path')")
+            .fetch_one(&mut **tx)
+            .await?;
+        // Nothing that somebody else has put into a schema is called.
+        set_path(tx, "pg_catalog, pg_temp").await?;
         let sql = self.template.replace("{doc}", "$1");
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(&self.doc)
             .execute(&mut **tx);
         let done = done.await.map_err(HistoryError::Database)?;
+        set_path(tx, &path).await?;
         match done.rows_affected() {
             0 => Err(HistoryError::Conflict),
             _ => Ok(()),
         }
     }
+}
+
+async fn set_path(tx: &mut AuditedTransaction, path: &str) -> sqlx::Result<()> {
+    let set = sqlx::query("SELECT pg_catalog.set_config('search_path', $1, true)").bind(path);
+    set.execute(&mut **tx).await.map(drop)
 }
 
 /// Writes the statement.

@@ -109,6 +109,20 @@ async fn a_masked_column_stays_masked_when_it_is_renamed() {
     }
 }
 
+#[tokio::test]
+async fn a_masked_column_that_gets_the_name_of_the_key_stays_masked() {
+    for triggers in [Triggers::Row, Triggers::Statement] {
+        let db = Tracked::with("CREATE TABLE t (id text PRIMARY KEY, token text, note text)").await;
+        db.track("t", Track::new().mask(["token"]).triggers(triggers))
+            .await;
+        db.run("ALTER TABLE t RENAME id TO old_id; ALTER TABLE t RENAME token TO id")
+            .await;
+        db.run("INSERT INTO t VALUES ('x', 's3cr3t', 'n'); UPDATE t SET id = 's3cr3t 2'; DELETE FROM t").await;
+        assert_eq!(db.changes().await.len(), 3);
+        assert!(!db.everything().await.contains(SECRET));
+    }
+}
+
 /// A random table, how it is tracked, and what is done to it.
 #[derive(Clone, Debug)]
 struct Plan {

@@ -27,7 +27,8 @@ impl History {
         key: &Columns,
         time: DateTime<Utc>,
     ) -> Result<AsOf, HistoryError> {
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        // Nothing that somebody else has put into a schema is called.
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp";
         let mut tx = self.pool.begin_with(begin).await?;
         let live = Live::find(self, &mut tx, table).await?;
         live.check(key)?;

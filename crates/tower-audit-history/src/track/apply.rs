@@ -274,7 +274,7 @@ pub(super) async fn source(
     name: &str,
 ) -> Result<Option<(String, bool)>, HistoryError> {
     let row = sqlx::query(
-        "SELECT f.prosrc, f.prosecdef AND f.proconfig = ARRAY['search_path=pg_catalog, pg_temp'] AS is_safe \
+        "SELECT f.prosrc, f.prosecdef AND 'search_path=pg_catalog, pg_temp' = ANY (f.proconfig) AS is_safe \
          FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS s ON s.oid = f.pronamespace \
          WHERE s.nspname = $1 AND f.proname = $2 AND f.pronargs = 0",
     )

@@ -12,9 +12,14 @@ use crate::names::{Names, literal, quoted};
 
 /// Returns the statement that makes the function, or makes it anew.
 pub(crate) fn function(names: &Names, table: &Table, key_id: Option<&str>) -> String {
+    // A plan that is kept from statements of one row would join the rows of a large one in a loop.
+    let plans = match table.track.triggers {
+        Triggers::Row => "",
+        Triggers::Statement => " SET plan_cache_mode = force_custom_plan",
+    };
     format!(
         "CREATE OR REPLACE FUNCTION {} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
-         SET search_path = pg_catalog, pg_temp AS {}",
+         SET search_path = pg_catalog, pg_temp{plans} AS {}",
         signature(names, table),
         literal(&body(names, table, key_id))
     )

@@ -8,7 +8,7 @@ use crate::{names::literal, track::table::Column};
 /// The rows of the two transition tables are paired by their order: the executor adds the old and the new version of a row to them in one
 /// go (`AfterTriggerSaveEvent`). By their keys they could not be paired, because an update may change those.
 pub(super) fn body(cx: &Cx<'_>) -> String {
-    let r = free(cx, "r");
+    let r = free(cx, "tower_audit_row");
     format!(
         "\
 {CONTEXT}
@@ -90,7 +90,7 @@ fn update(cx: &Cx<'_>) -> String {
         true => cx.object(columns, "a"),
         false => changed(cx, "a"),
     };
-    let place = free(cx, "place");
+    let place = free(cx, "tower_audit_place");
     format!(
         "{} SELECT 'update', {}, {}, {old_key}, {old}, {}, {WHO} \
          FROM (SELECT *, row_number() OVER () AS {place} FROM old_rows) AS a \
@@ -133,7 +133,7 @@ fn free(cx: &Cx<'_>, name: &str) -> String {
 
 /// Returns what is done for a table that has other columns now. Whatever they are, the write of the app goes on.
 fn untyped(cx: &Cx<'_>) -> String {
-    let (r, i) = (free(cx, "r"), free(cx, "i"));
+    let (r, i) = (free(cx, "tower_audit_row"), free(cx, "tower_audit_place"));
     let pairs = format!(
         "(SELECT row_number() OVER () AS {i}, {r} FROM old_rows AS {r}) AS a \
          JOIN (SELECT row_number() OVER () AS {i}, {r} FROM new_rows AS {r}) AS b ON a.{i} = b.{i}"
