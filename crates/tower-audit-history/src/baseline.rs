@@ -9,6 +9,7 @@ use tower_audit_core::changes::{Columns, TableName};
 use crate::{
     History, HistoryError,
     error::code,
+    migrate::as_triggers_do,
     names::{literal, quoted, quoted_table},
     read::Live,
 };
@@ -74,7 +75,8 @@ async fn batch(
 async fn begin(history: &History, size: u32) -> sqlx::Result<Transaction<'static, Postgres>> {
     let wait = if size == 1 { Duration::ZERO } else { PATIENCE };
     let begin = format!(
-        "BEGIN; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = {}; SET LOCAL jit = off",
+        "BEGIN; {}; SET LOCAL lock_timeout = {}; SET LOCAL jit = off",
+        as_triggers_do(),
         wait.as_millis()
     );
     history.pool.begin_with(AssertSqlSafe(begin)).await

@@ -7,7 +7,9 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use crate::{History, HistoryError, error::code, names::quoted, partitions};
+use crate::{
+    History, HistoryError, error::code, names::quoted, partitions, track::generate::PINNED,
+};
 
 impl History {
     /// Makes the table of the history, or brings it up to date, and makes the partitions of the next months.
@@ -111,6 +113,16 @@ pub(crate) async fn begin(
     let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK);
     lock.execute(&mut *tx).await?;
     Ok(tx)
+}
+
+/// Returns statements that set for a transaction what the triggers set: that nothing that somebody else has put into a schema is called, and
+/// how values are written.
+pub(crate) fn as_triggers_do() -> String {
+    let mut sql = "SET LOCAL search_path = pg_catalog, pg_temp".to_owned();
+    for (setting, value, _) in PINNED {
+        sql += &format!("; SET LOCAL {setting} = {value}");
+    }
+    sql
 }
 
 /// Runs statements of which the names are validated or quoted.

@@ -1,11 +1,12 @@
 //! Takes a change back.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tower_audit_core::changes::{Columns, Hidden, Operation, RowChange, TableName};
 use uuid::Uuid;
 
 use crate::{
     AuditedTransaction, History, HistoryError,
+    migrate::as_triggers_do,
     names::{literal, quoted, quoted_table},
     read::Live,
     track::{
@@ -116,27 +117,28 @@ impl Revert {
     /// Returns [`HistoryError::Conflict`] if the row is not any more as the change left it, and [`HistoryError::Database`] for whatever the
     /// database refused: roll back then.
     pub async fn run(&self, tx: &mut AuditedTransaction) -> Result<(), HistoryError> {
-        let path: String = sqlx::query_scalar("SELECT pg_catalog.current_setting('search_path')")
-            .fetch_one(&mut **tx)
+        // What is set for this is taken back: the rest of the transaction is the caller's.
+        let before: Vec<(String, String)> = sqlx::query_as(SETTINGS).fetch_all(&mut **tx).await?;
+        let mut inner = tx.begin().await?;
+        sqlx::raw_sql(AssertSqlSafe(as_triggers_do()))
+            .execute(&mut *inner)
             .await?;
-        // Nothing that somebody else has put into a schema is called.
-        set_path(tx, "pg_catalog, pg_temp").await?;
         let sql = self.template.replace("{doc}", "$1");
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(&self.doc)
-            .execute(&mut **tx);
-        let done = done.await.map_err(HistoryError::Database)?;
-        set_path(tx, &path).await?;
+            .execute(&mut *inner)
+            .await;
+        let done = done.map_err(HistoryError::Database)?;
+        for (name, value) in &before {
+            let restore = sqlx::query("SELECT pg_catalog.set_config($1, $2, true)");
+            restore.bind(name).bind(value).execute(&mut *inner).await?;
+        }
+        inner.commit().await?;
         match done.rows_affected() {
             0 => Err(HistoryError::Conflict),
             _ => Ok(()),
         }
     }
-}
-
-async fn set_path(tx: &mut AuditedTransaction, path: &str) -> sqlx::Result<()> {
-    let set = sqlx::query("SELECT pg_catalog.set_config('search_path', $1, true)").bind(path);
-    set.execute(&mut **tx).await.map(drop)
 }
 
 /// Writes the statement.
@@ -272,3 +274,8 @@ fn is_as_left(live: &Live<'_>, new: &Columns) -> String {
     }
     conditions
 }
+
+/// The settings that are set for a revert, as SQL takes them.
+const SETTINGS: &str = "SELECT name, setting FROM pg_catalog.pg_settings \
+     WHERE name IN ('TimeZone', 'DateStyle', 'IntervalStyle', 'extra_float_digits', 'bytea_output') \
+     UNION ALL SELECT 'search_path', pg_catalog.current_setting('search_path')";

@@ -214,3 +214,36 @@ async fn no_cast_that_somebody_made_runs_as_the_owner_of_the_history() {
         assert_eq!(changes[3].new, None);
     }
 }
+
+#[tokio::test]
+async fn nothing_that_somebody_put_into_public_runs_as_whoever_looks_back() {
+    let db = Tracked::with(
+        "CREATE FUNCTION to_jsonb(text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it ran'; END $$;
+         CREATE FUNCTION jsonb_build_object(text, integer) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it ran'; END $$;
+         CREATE FUNCTION format(text, numeric) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it ran'; END $$;
+         CREATE TABLE t (id int PRIMARY KEY, a text, b numeric); INSERT INTO t VALUES (1, 'a', 1)",
+    )
+    .await;
+    db.run("CREATE FUNCTION jsonb_populate_record(t, jsonb) RETURNS t LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it ran'; END $$").await;
+    db.track("t", Track::new()).await;
+    assert_eq!(db.history.baseline(&name("t")).await.unwrap(), 1);
+    db.run("UPDATE t SET a = 'b', b = 2").await;
+    let key = serde_json::json!({"id": 1}).as_object().unwrap().clone();
+    db.history
+        .as_of(&name("t"), &key, chrono::Utc::now())
+        .await
+        .unwrap();
+    let change = db.changes().await.pop().unwrap();
+    let revert = db.history.revert(change.id).await.unwrap();
+    let context = tower_audit::changes::ChangeContext::new(tower_audit::Actor::system());
+    let mut tx = tower_audit_history::AuditedTransaction::begin(&db.database.pool, context)
+        .await
+        .unwrap();
+    let path = "SELECT current_setting('search_path') || current_setting('timezone')";
+    let before: String = sqlx::query_scalar(path).fetch_one(&mut *tx).await.unwrap();
+    revert.run(&mut tx).await.unwrap();
+    let after: String = sqlx::query_scalar(path).fetch_one(&mut *tx).await.unwrap();
+    assert_eq!(before, after);
+    tx.commit().await.unwrap();
+    assert_eq!(db.told().await.pop().unwrap()["new"]["a"], "a");
+}

@@ -38,6 +38,7 @@ for_each_kind_of_trigger! {
     names_that_need_quotes_are_recorded,
     a_value_that_is_too_long_is_recorded_by_its_hash,
     what_was_rolled_back_is_not_there,
+    a_value_is_written_the_same_whatever_the_session_has_set,
     a_row_that_a_trigger_of_the_app_changes_again_has_its_changes_in_order,
     what_a_trigger_of_the_app_makes_of_a_row_is_what_is_recorded,
 }
@@ -495,4 +496,23 @@ async fn what_a_trigger_of_the_app_makes_of_a_row_is_what_is_recorded(triggers: 
     )
     .await;
     assert_eq!(db.told().await[1]["new"], json!({"name": "B"}));
+}
+
+async fn a_value_is_written_the_same_whatever_the_session_has_set(triggers: Triggers) {
+    let db = Tracked::with(
+        "CREATE TYPE pair AS (a date); CREATE TABLE t (id timestamptz PRIMARY KEY, a float8, b bytea, c interval, d daterange, e pair)",
+    )
+    .await;
+    db.track("t", Track::new().triggers(triggers)).await;
+    let insert = "INSERT INTO t VALUES ('2026-03-04 12:00+00', 0.12345678901234568, 'a', '1 day 02:00', '[2026-03-04,2026-05-06)', ROW('2026-03-04')); DELETE FROM t";
+    db.run(insert).await;
+    db.run(&format!(
+        "BEGIN; SET LOCAL timezone = 'Asia/Tokyo'; SET LOCAL datestyle = 'SQL, DMY'; SET LOCAL intervalstyle = 'iso_8601';
+         SET LOCAL extra_float_digits = -15; SET LOCAL bytea_output = 'escape'; {}; COMMIT",
+        insert.replace("'[2026-03-04,2026-05-06)'", "daterange('2026-03-04', '2026-05-06')")
+    ))
+    .await;
+    let told = db.told().await;
+    assert_eq!((&told[0], &told[1]), (&told[2], &told[3]));
+    db.assert_well().await;
 }

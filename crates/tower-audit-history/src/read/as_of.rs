@@ -1,7 +1,7 @@
 //! What a row was at a moment.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use tower_audit_core::changes::{ChangeCursor, ChangeFilter, Columns, RowChange, TableName};
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     query::{newer, page},
     walk::{Backward, Forward},
 };
-use crate::{History, HistoryError};
+use crate::{History, HistoryError, migrate::as_triggers_do};
 
 impl History {
     /// Returns what the row of this key was at this moment: a JSON object of the columns of the key.
@@ -27,9 +27,11 @@ impl History {
         key: &Columns,
         time: DateTime<Utc>,
     ) -> Result<AsOf, HistoryError> {
-        // Nothing that somebody else has put into a schema is called.
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp";
-        let mut tx = self.pool.begin_with(begin).await?;
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}",
+            as_triggers_do()
+        );
+        let mut tx = self.pool.begin_with(AssertSqlSafe(begin)).await?;
         let live = Live::find(self, &mut tx, table).await?;
         live.check(key)?;
         let walk = Walk {

@@ -7,7 +7,10 @@ mod row;
 mod statement;
 mod value;
 
-use super::{Table, Triggers, WithoutContext, table::Column};
+use super::{
+    Table, Triggers, WithoutContext,
+    table::{Column, Sort},
+};
 use crate::names::{Names, literal, quoted};
 
 /// Returns the statement that makes the function, or makes it anew.
@@ -19,10 +22,33 @@ pub(crate) fn function(names: &Names, table: &Table, key_id: Option<&str>) -> St
     };
     format!(
         "CREATE OR REPLACE FUNCTION {} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
-         SET search_path = pg_catalog, pg_temp{plans} AS {}",
+         SET search_path = pg_catalog, pg_temp{plans}{} AS {}",
         signature(names, table),
+        pinned(table),
         literal(&body(names, table, key_id))
     )
+}
+
+/// Returns the settings of a session by which the values of this table would be written another way. Each takes its time, so only those that
+/// matter are set.
+fn pinned(table: &Table) -> String {
+    let has = |names: &[&str]| {
+        let mut columns = table.columns.iter();
+        columns.any(|column| {
+            let is_made_by_somebody = column.found.sort == Sort::Foreign
+                && !["numeric", "json", "xml"]
+                    .iter()
+                    .any(|name| column.found.written.starts_with(name));
+            is_made_by_somebody || names.iter().any(|name| column.found.written.contains(name))
+        })
+    };
+    let mut pinned = String::new();
+    for (setting, value, types) in PINNED {
+        if has(types) {
+            pinned += &format!(" SET {setting} = {value}");
+        }
+    }
+    pinned
 }
 
 /// Returns the name of the function with its arguments, of which it has none.
@@ -210,6 +236,29 @@ const HAS_FOREIGN_TYPES: &str = "EXISTS (SELECT FROM pg_catalog.pg_attribute AS 
 /// What happens to a table whose columns were changed since: their names, their number or their types.
 const OTHER_COLUMNS: &str =
     "undefined_column OR datatype_mismatch OR undefined_function OR ambiguous_function";
+
+/// How values are written, and the types of which that depends on a setting.
+pub(crate) const PINNED: [(&str, &str, &[&str]); 5] = [
+    ("TimeZone", "'UTC'", &["with time zone", "tstz"]),
+    ("DateStyle", "'ISO, YMD'", &["range"]),
+    ("IntervalStyle", "'postgres'", &["interval"]),
+    (
+        "extra_float_digits",
+        "1",
+        &[
+            "double precision",
+            "real",
+            "point",
+            "box",
+            "path",
+            "circle",
+            "polygon",
+            "line",
+            "lseg",
+        ],
+    ),
+    ("bytea_output", "'hex'", &["bytea"]),
+];
 
 /// Returns an array of text as SQL.
 fn array(words: &[&str]) -> String {
