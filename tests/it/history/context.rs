@@ -74,6 +74,13 @@ async fn a_change_past_the_app_is_the_systems_with_the_database_user_and_role() 
 }
 
 #[tokio::test]
+async fn a_context_that_claims_nonsense_hides_no_change() {
+    let db = jobs(Track::new()).await;
+    db.run(r#"SET tower_audit.context = '{"actor_type": "weird", "actor_id": "x"}'; INSERT INTO jobs VALUES (1); RESET tower_audit.context"#).await;
+    assert_eq!(db.changes().await[0].actor.kind(), ActorKind::Anonymous);
+}
+
+#[tokio::test]
 async fn the_context_ends_with_its_transaction() {
     let db = jobs(Track::new()).await;
     let pool = PgPoolOptions::new()

@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, postgres::PgRow, types::Json};
 use tower_audit_core::{
-    Actor, EventId,
+    Actor, ActorKind, EventId,
     changes::{Columns, RowChange, TableName},
 };
 use uuid::Uuid;
@@ -14,10 +14,9 @@ pub(super) fn read(row: &PgRow) -> Result<RowChange, HistoryError> {
     let word = |column| row.try_get::<&str, _>(column).map_err(unreadable);
     let table = TableName::new(word("table_schema")?, word("table_name")?);
     let operation = word("operation")?.parse().map_err(unreadable)?;
-    let actor = Actor::new(
-        word("actor_type")?.parse().map_err(unreadable)?,
-        word("actor_id")?,
-    );
+    // Whoever is connected may claim anything: one wrong word must not hide all others.
+    let kind = word("actor_type")?.parse().unwrap_or(ActorKind::Anonymous);
+    let actor = Actor::new(kind, word("actor_id")?);
     let id = row.try_get("id").map_err(unreadable)?;
     let at = row.try_get("at").map_err(unreadable)?;
     let mut change = RowChange::new(id, at, table, operation, actor);

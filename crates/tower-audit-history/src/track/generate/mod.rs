@@ -233,9 +233,10 @@ const WHO: &str = "(tower_audit.c ->> 'audit_id')::uuid, coalesce(tower_audit.c 
 const HAS_FOREIGN_TYPES: &str = "EXISTS (SELECT FROM pg_catalog.pg_attribute AS f WHERE f.attrelid = TG_RELID AND f.attnum > 0 \
      AND NOT f.attisdropped AND f.atttypid >= 16384)";
 
-/// What happens to a table whose columns were changed since: their names, their number or their types.
-const OTHER_COLUMNS: &str =
-    "undefined_column OR datatype_mismatch OR undefined_function OR ambiguous_function";
+/// What happens to a table whose columns were changed since: their names, their number or their types. And to values that cannot be made
+/// JSON of: too large together, or of no character set.
+const OTHER_COLUMNS: &str = "undefined_column OR datatype_mismatch OR undefined_function OR ambiguous_function \
+     OR program_limit_exceeded OR character_not_in_repertoire OR untranslatable_character";
 
 /// How values are written, and the types of which that depends on a setting.
 pub(crate) const PINNED: [(&str, &str, &[&str]); 5] = [
