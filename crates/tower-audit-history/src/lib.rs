@@ -56,7 +56,7 @@
 //! | a value of | is written as |
 //! |---|---|
 //! | most types | what `to_jsonb` makes of it |
-//! | `numeric`, `json`, `xml`, composite types, types of extensions, and arrays of them | its text, so that not a digit nor a space is lost |
+//! | `numeric`, `json`, `xml`, enums, composite types, types of extensions, and arrays of them | its text, so that not a digit nor a space is lost |
 //! | a masked column | `{"tower_audit": "masked"}`, or `{"tower_audit": "hmac-sha256:<id>:<hash>"}` |
 //! | more than [`longest_value`](Track::longest_value) bytes | `{"tower_audit": "sha256:<hash>", "bytes": <length>}` |
 //! | a column that was added or renamed since | `{"tower_audit": "unknown"}` |
@@ -98,8 +98,13 @@
 //! - The database believes what the app says of its context. `database_user` is what nobody can claim.
 //! - Masks are for what comes: what was recorded before stays as it is.
 //! - JSON's `null` in a column of type `jsonb` looks like NULL.
-//! - Who owns a tracked table can make types and casts whose code would run as the owner of the history once the table's columns were
-//!   changed: let nobody own tables whom you do not trust with it.
+//! - A generated column that is dropped and made anew from a masked one, under its old name, is shown until the table is tracked again.
+//! - A TRUNCATE of one partition is recorded as one of the table. After it, and after a statement that swaps keys among rows,
+//!   [`as_of`](History::as_of) may be wrong.
+//! - [`Triggers::Statement`] pairs the rows of an update by their order, which a BEFORE trigger upsets that refuses rows on their way from one
+//!   partition to another; it takes long for tables of a hundred columns.
+//! - Of a table with types of its own (enums, composite types) whose columns were changed since, it is recorded that rows changed, and nothing
+//!   of them, until it is tracked again.
 
 mod baseline;
 mod error;
