@@ -99,8 +99,8 @@
 //! - Masks are for what comes: what was recorded before stays as it is.
 //! - JSON's `null` in a column of type `jsonb` looks like NULL.
 //! - A generated column that is dropped and made anew from a masked one, under its old name, is shown until the table is tracked again.
-//! - A TRUNCATE of one partition is recorded as one of the table. After it, and after a statement that swaps keys among rows,
-//!   [`as_of`](History::as_of) may be wrong.
+//! - Where a transaction swaps keys among rows, [`as_of`](History::as_of) says that it does not know. A TRUNCATE of one partition is
+//!   recorded as one of the table, and after it `as_of` may be wrong.
 //! - [`Triggers::Statement`] pairs the rows of an update by their order, which a BEFORE trigger upsets that refuses rows on their way from one
 //!   partition to another; it takes long for tables of a hundred columns.
 //! - Of a table with types of its own (enums, composite types) whose columns were changed since, it is recorded that rows changed, and nothing

@@ -177,6 +177,41 @@ async fn a_row_is_told_as_it_was_at_any_moment() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_known_after_keys_were_swapped_is_not_claimed() {
+    let tracked_later = [true, false];
+    for is_baseline in tracked_later {
+        let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY DEFERRABLE, name text); INSERT INTO jobs VALUES (1, 'one'), (2, 'two'), (3, 'three')").await;
+        db.track("jobs", Track::new()).await;
+        if is_baseline {
+            db.history.baseline(&name("jobs")).await.unwrap();
+        }
+        let mut moments = vec![(now(&db).await, [(1, "one"), (2, "two"), (3, "three")])];
+        db.run("UPDATE jobs SET id = CASE id WHEN 1 THEN 2 WHEN 2 THEN 1 ELSE 3 END")
+            .await;
+        moments.push((now(&db).await, [(2, "one"), (1, "two"), (3, "three")]));
+        db.run("UPDATE jobs SET id = id + 1").await;
+        moments.push((now(&db).await, [(3, "one"), (2, "two"), (4, "three")]));
+        let (mut known, mut unknown) = (0, 0);
+        for (time, rows) in moments {
+            for id in 1..=4 {
+                let expected = rows.iter().find(|(there, _)| *there == id);
+                let expected = expected.map_or(AsOf::NoRow, |(id, name)| {
+                    row(json!({"id": id, "name": name}))
+                });
+                match as_of(&db, id, time).await {
+                    AsOf::Unknown => unknown += 1,
+                    found => {
+                        assert_eq!(found, expected, "{id} at {time}");
+                        known += 1;
+                    }
+                }
+            }
+        }
+        assert!(known > 0 && unknown > 0, "{known} {unknown}");
+    }
+}
+
+#[tokio::test]
 async fn a_row_older_than_its_history_is_told_from_what_it_is_now() {
     let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, name text, plan text); INSERT INTO jobs VALUES (1, 'a', 'x'), (2, 'b', 'y'), (3, 'c', 'z')").await;
     db.track("jobs", Track::new()).await;

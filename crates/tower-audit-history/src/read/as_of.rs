@@ -69,6 +69,9 @@ impl Walk<'_> {
                 (_, next) => next,
             };
             let Some(next) = next else {
+                if let Some(known) = back.at_the_begin() {
+                    return Ok(known);
+                }
                 return self.forward(back.turn(key.clone())).await;
             };
             cursor = Some(ChangeCursor::of(&next));

@@ -15,6 +15,9 @@ pub enum AsOf {
 }
 
 /// Goes back from a moment to what the row was then, change by change.
+///
+/// A statement that swaps keys among rows is recorded row by row: in between, two rows have the same key. What got a key and what left it in
+/// one transaction cannot be told apart then, and nobody should be told something wrong: it is [`AsOf::Unknown`].
 #[derive(Debug)]
 pub(super) struct Backward {
     /// The key that the row had at the moment that was reached.
@@ -22,6 +25,10 @@ pub(super) struct Backward {
     /// What is known of the row at the moment.
     known: Columns,
     has_begun: bool,
+    /// The transaction in which a row left the key, before anything else was said of it.
+    left_in: Option<i64>,
+    /// The transaction in which the row got another key.
+    moved_in: Option<i64>,
 }
 
 /// Goes on from a moment to find out what the row was then.
@@ -31,6 +38,10 @@ pub(super) struct Forward {
     pub(super) key: Columns,
     /// What is known of the row at the moment.
     known: Columns,
+    /// The transaction in which another row got the key, before anything else was said of it.
+    taken_in: Option<i64>,
+    /// The transaction in which the row got another key.
+    moved_in: Option<i64>,
 }
 
 impl Backward {
@@ -39,21 +50,42 @@ impl Backward {
             key,
             known: Columns::new(),
             has_begun: false,
+            left_in: None,
+            moved_in: None,
         }
     }
 
-    /// Takes the next older change; returns what the row was if that is known now.
+    /// Takes the next older change, or that there is none; returns what the row was if that is known now.
     pub(super) fn step(&mut self, change: &RowChange) -> Option<AsOf> {
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         let is_of_it = change.key.as_ref() == Some(&self.key);
+        let arrives = match change.operation {
+            Operation::Insert => true,
+            Operation::Update => is_of_it && change.old_key.is_some(),
+            _ => false,
+        };
+        let transaction = Some(change.transaction_id);
+        if let Some(left_in) = self.left_in {
+            let is_unclear = arrives && transaction == Some(left_in);
+            return Some(if is_unclear {
+                AsOf::Unknown
+            } else {
+                AsOf::NoRow
+            });
+        }
+        if arrives && self.moved_in.is_some() && self.moved_in == transaction {
+            return Some(AsOf::Unknown);
+        }
         match change.operation {
+            Operation::Truncate => Some(self.end(is_first)),
             // Whatever was deleted, or got another key, before anything else is said of the row was not there.
-            Operation::Delete | Operation::Truncate => Some(self.end(is_first)),
-            Operation::Update if !is_of_it => Some(self.end(is_first)),
+            Operation::Delete => self.leaves(is_first, transaction),
+            Operation::Update if !is_of_it => self.leaves(is_first, transaction),
             Operation::Update => {
                 self.learn(change.new.as_ref());
                 if let Some(key) = &change.old_key {
                     self.key.clone_from(key);
+                    self.moved_in = transaction;
                 }
                 None
             }
@@ -62,6 +94,19 @@ impl Backward {
                 Some(AsOf::Row(std::mem::take(&mut self.known)))
             }
         }
+    }
+
+    /// Returns what the row was if nothing older is known.
+    pub(super) fn at_the_begin(&self) -> Option<AsOf> {
+        self.left_in.map(|_| AsOf::NoRow)
+    }
+
+    fn leaves(&mut self, is_first: bool, transaction: Option<i64>) -> Option<AsOf> {
+        if is_first {
+            self.left_in = transaction;
+            return None;
+        }
+        Some(self.end(false))
     }
 
     /// Returns what is known where nothing more can be.
@@ -82,6 +127,8 @@ impl Backward {
         Forward {
             key: key_at_moment,
             known: self.known,
+            taken_in: None,
+            moved_in: None,
         }
     }
 }
@@ -90,6 +137,23 @@ impl Forward {
     /// Takes the next newer change; returns what the row was if that is known now.
     pub(super) fn step(&mut self, change: &RowChange) -> Option<AsOf> {
         let was_it = change.old_key.as_ref().or(change.key.as_ref()) == Some(&self.key);
+        let transaction = Some(change.transaction_id);
+        let leaves = match change.operation {
+            Operation::Delete => true,
+            Operation::Update => was_it && change.old_key.is_some(),
+            _ => false,
+        };
+        if let Some(taken_in) = self.taken_in {
+            let is_unclear = leaves && transaction == Some(taken_in);
+            return Some(if is_unclear {
+                AsOf::Unknown
+            } else {
+                self.end()
+            });
+        }
+        if leaves && self.moved_in.is_some() && self.moved_in == transaction {
+            return Some(AsOf::Unknown);
+        }
         match change.operation {
             Operation::Update if was_it => {
                 self.learn(change.old.as_ref());
@@ -97,18 +161,18 @@ impl Forward {
                     && let Some(key) = &change.key
                 {
                     self.key.clone_from(key);
+                    self.moved_in = transaction;
                 }
                 None
             }
             // Another row got the key: there was none of it, or its end is not known.
-            Operation::Update => Some(self.end()),
-            Operation::Insert => Some(self.end()),
-            Operation::Delete => {
-                self.learn(change.old.as_ref());
-                Some(AsOf::Row(std::mem::take(&mut self.known)))
+            Operation::Update | Operation::Insert => {
+                self.taken_in = transaction;
+                None
             }
-            Operation::Baseline => {
-                self.learn(change.new.as_ref());
+            Operation::Delete | Operation::Baseline => {
+                // One has all of them in the one, and the other in the other.
+                self.learn(change.old.as_ref().or(change.new.as_ref()));
                 Some(AsOf::Row(std::mem::take(&mut self.known)))
             }
             _ => Some(AsOf::Unknown),
@@ -117,6 +181,9 @@ impl Forward {
 
     /// Takes the row that is there now, after all changes.
     pub(super) fn finish(mut self, row: Option<Columns>) -> AsOf {
+        if self.taken_in.is_some() {
+            return self.end();
+        }
         match row {
             Some(row) => {
                 self.learn(Some(&row));
