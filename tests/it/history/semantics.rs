@@ -101,9 +101,9 @@ async fn a_delete_is_recorded_as_a_whole(triggers: Triggers) {
 
 async fn a_column_that_is_ignored_is_not_there(triggers: Triggers) {
     let db = jobs(triggers).await;
-    db.run("INSERT INTO jobs VALUES (1, 'a', 1, '2001-01-01'); UPDATE jobs SET updated_at = '2002-01-01'; DELETE FROM jobs").await;
+    db.run("INSERT INTO jobs VALUES (1, 'a', 1, '1901-02-03'); UPDATE jobs SET updated_at = '1902-02-03'; DELETE FROM jobs").await;
     assert_eq!(db.told().await.len(), 2);
-    assert!(!db.everything().await.contains("200"));
+    assert!(!db.everything().await.contains("-02-03T"));
 }
 
 async fn a_truncate_is_recorded(triggers: Triggers) {
