@@ -61,6 +61,8 @@ CREATE TABLE "{schema}"."{table}_tracked" (
     -- What the table was called before it was renamed.
     former_names jsonb       NOT NULL DEFAULT '[]',
     tracked_at   timestamptz NOT NULL DEFAULT now(),
+    -- Since when nothing that happened to its rows is missing.
+    begun_at     timestamptz NOT NULL,
     PRIMARY KEY (table_schema, table_name)
 );
 

@@ -248,6 +248,133 @@ async fn a_row_is_followed_through_a_new_name_of_its_table() {
 }
 
 #[tokio::test]
+async fn a_row_is_told_through_more_changes_than_are_read_at_once() {
+    let db = jobs().await;
+    db.run("INSERT INTO jobs VALUES (1, 'first', 'x')").await;
+    let first = now(&db).await;
+    db.run("DO $$ BEGIN FOR n IN 1..600 LOOP UPDATE jobs SET plan = n::text; IF n = 300 THEN UPDATE jobs SET id = 2; END IF; END LOOP; END $$")
+        .await;
+    let last = now(&db).await;
+    assert_eq!(
+        as_of(&db, 2, last).await,
+        row(json!({"id": 2, "name": "first", "plan": "600"}))
+    );
+    // Where its begin is not known, it is what comes after the moment that tells.
+    db.history.untrack(&name("jobs")).await.unwrap();
+    db.track("jobs", Track::new()).await;
+    let again = now(&db).await;
+    db.run("DO $$ BEGIN FOR n IN 1..600 LOOP UPDATE jobs SET plan = (n + 600)::text; END LOOP; UPDATE jobs SET name = 'z'; END $$").await;
+    assert_eq!(
+        as_of(&db, 2, again).await,
+        row(json!({"id": 2, "name": "first", "plan": "600"}))
+    );
+    assert_eq!(as_of(&db, 1, first).await, AsOf::Unknown);
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_of_a_time_in_which_the_table_was_not_tracked_or_its_triggers_were_disabled()
+ {
+    let db = jobs().await;
+    db.run("INSERT INTO jobs VALUES (1, 'a', 'x')").await;
+    let tracked = now(&db).await;
+    assert_eq!(
+        as_of(&db, 1, tracked).await,
+        row(json!({"id": 1, "name": "a", "plan": "x"}))
+    );
+    let mut gaps = vec![tracked];
+    for (begin, end) in [
+        (None, Track::new()),
+        (
+            Some("ALTER TABLE jobs DISABLE TRIGGER USER"),
+            Track::new().ignore(["plan"]),
+        ),
+    ] {
+        match begin {
+            Some(sql) => db.run(sql).await,
+            None => db.history.untrack(&name("jobs")).await.unwrap(),
+        }
+        db.run("UPDATE jobs SET name = name || 'b'").await;
+        gaps.push(now(&db).await);
+        db.track("jobs", end).await;
+        for gap in &gaps {
+            assert_eq!(as_of(&db, 1, *gap).await, AsOf::Unknown, "{begin:?}");
+        }
+    }
+    assert_eq!(
+        as_of(&db, 1, now(&db).await).await,
+        row(json!({"id": 1, "name": "abb"}))
+    );
+}
+
+#[tokio::test]
+async fn a_history_goes_on_without_a_gap_if_the_table_is_tracked_in_another_way() {
+    let db = jobs().await;
+    db.run("INSERT INTO jobs VALUES (1, 'a', 'x')").await;
+    let before = now(&db).await;
+    for triggers in [Triggers::Statement, Triggers::Row] {
+        let track = Track::new().ignore(["plan"]).triggers(triggers);
+        db.track("jobs", track).await;
+    }
+    assert_eq!(
+        as_of(&db, 1, before).await,
+        row(json!({"id": 1, "name": "a", "plan": "x"}))
+    );
+}
+
+#[tokio::test]
+async fn a_truncate_of_a_partition_ends_no_row_of_another_one() {
+    for triggers in [Triggers::Row, Triggers::Statement] {
+        let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, name text) PARTITION BY RANGE (id); \
+             CREATE TABLE jobs_a PARTITION OF jobs FOR VALUES FROM (0) TO (10); CREATE TABLE jobs_b PARTITION OF jobs DEFAULT").await;
+        db.track("jobs", Track::new().triggers(triggers)).await;
+        db.run("INSERT INTO jobs VALUES (1, 'a'), (2, 'b'), (11, 'c'), (12, 'd')")
+            .await;
+        let full = now(&db).await;
+        db.run("TRUNCATE jobs_a").await;
+        let truncated = now(&db).await;
+        db.run("UPDATE jobs SET name = 'C' WHERE id = 11; INSERT INTO jobs VALUES (2, 'B')")
+            .await;
+        let kept = |id: i32, name: &str| row(json!({"id": id, "name": name}));
+        for (id, expected) in [
+            (1, AsOf::NoRow),
+            (2, AsOf::NoRow),
+            (11, kept(11, "c")),
+            (12, kept(12, "d")),
+        ] {
+            assert_eq!(as_of(&db, id, truncated).await, expected, "{id}");
+        }
+        for (id, name) in [(1, "a"), (2, "b"), (11, "c"), (12, "d")] {
+            assert_eq!(as_of(&db, id, full).await, kept(id, name));
+        }
+        let told = db.told().await;
+        let expected = json!({"truncate": null, "old": {"partition": "public.jobs_a"}});
+        assert!(told.contains(&expected), "{told:?}");
+        db.run("TRUNCATE jobs").await;
+        assert_eq!(as_of(&db, 12, now(&db).await).await, AsOf::NoRow);
+    }
+}
+
+#[tokio::test]
+async fn changes_that_a_trigger_of_the_app_made_before_the_statement_was_recorded_are_not_taken_for_older_ones()
+ {
+    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, name text); \
+         CREATE FUNCTION more() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN IF NEW.name = 'b' THEN UPDATE public.jobs SET name = 'c' WHERE id = NEW.id; END IF; RETURN NULL; END $$; \
+         CREATE TRIGGER more AFTER UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION more(); INSERT INTO jobs VALUES (1, 'a')").await;
+    let track = Track::new().triggers(Triggers::Statement);
+    db.track("jobs", track).await;
+    let before = now(&db).await;
+    db.run("UPDATE jobs SET name = 'b'").await;
+    assert_eq!(as_of(&db, 1, before).await, AsOf::Unknown);
+    assert_eq!(as_of(&db, 1, now(&db).await).await, AsOf::Unknown);
+    db.run("UPDATE jobs SET name = 'd'").await;
+    assert_eq!(
+        as_of(&db, 1, now(&db).await).await,
+        row(json!({"id": 1, "name": "d"}))
+    );
+}
+
+#[tokio::test]
 async fn a_row_that_cannot_be_named_is_refused_with_how_to_name_it() {
     let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY); CREATE TABLE t (a int)").await;
     db.track("jobs", Track::new()).await;

@@ -29,7 +29,7 @@ pub struct RowChange {
     /// What the key was before, if the change made it another one.
     pub old_key: Option<Columns>,
     /// Of an update the columns that got other values, with what they were; of a delete all columns. A column that is
-    /// [hidden](Hidden) says so.
+    /// [hidden](Hidden) says so. Of a [truncate](Operation::Truncate) of a partition `partition`, with its name.
     pub old: Option<Columns>,
     /// Of an update the columns that got other values, with what they became; of an insert and a baseline all columns.
     pub new: Option<Columns>,

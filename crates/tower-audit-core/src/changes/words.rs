@@ -11,7 +11,7 @@ words! {
         Update = "update",
         /// The row was deleted.
         Delete = "delete",
-        /// All rows of the table were deleted at once. Which they were is not known.
+        /// All rows of the table, or of one of its partitions, were deleted at once. Which they were is not known.
         Truncate = "truncate",
         /// The row was there when its history began: nobody changed it.
         Baseline = "baseline",

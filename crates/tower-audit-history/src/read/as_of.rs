@@ -2,20 +2,23 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, PgConnection};
-use tower_audit_core::changes::{ChangeCursor, ChangeFilter, Columns, RowChange, TableName};
+use tower_audit_core::changes::{ChangeCursor, Columns, RowChange, TableName};
 
 use super::{
     AsOf, Live,
-    query::{newer, page},
-    walk::{Backward, Forward},
+    query::Way,
+    stream::Stream,
+    walk::{Backward, Forward, Step},
 };
 use crate::{History, HistoryError, migrate::as_triggers_do};
 
 impl History {
-    /// Returns what the row of this key was at this moment: a JSON object of the columns of the key.
+    /// Returns what the row of this key was at this moment: a JSON object of the columns of the key, with the values as the history has
+    /// them.
     ///
     /// It follows the row through changes of its key and of the name of its table. Where the history does not reach back to the begin of
-    /// the row, it goes back from what the row is now. All of it is read from one snapshot.
+    /// the row, it goes back from what the row is now. All of it is read from one snapshot. What was before the
+    /// [begin](crate::TrackedTable::begun_at) of the history of this table is not known.
     ///
     /// # Errors
     ///
@@ -34,13 +37,16 @@ impl History {
         let mut tx = self.pool.begin_with(AssertSqlSafe(begin)).await?;
         let live = Live::find(self, &mut tx, table).await?;
         live.check(key)?;
+        if time < live.begun_at {
+            return Ok(AsOf::Unknown);
+        }
         let walk = Walk {
-            history: self,
             connection: &mut tx,
             live: &live,
+            key,
             until: time + TimeDelta::microseconds(1),
         };
-        let found = walk.back(key).await?;
+        let found = walk.back().await?;
         tx.rollback().await?;
         Ok(found)
     }
@@ -48,98 +54,90 @@ impl History {
 
 /// From where a row is looked for.
 struct Walk<'a> {
-    history: &'a History,
     connection: &'a mut PgConnection,
     live: &'a Live<'a>,
+    /// The key that the row had at the moment.
+    key: &'a Columns,
     /// A moment is the end of everything that was done then.
     until: DateTime<Utc>,
 }
 
 impl Walk<'_> {
-    async fn back(mut self, key: &Columns) -> Result<AsOf, HistoryError> {
-        let mut back = Backward::new(key.clone());
-        let truncated = self.before(&all(), None).await?;
-        let mut cursor = None;
-        loop {
-            let next = self.before(&back.key, cursor).await?;
-            // All rows were deleted after that.
-            let next = match (&truncated, next) {
-                (Some(truncated), Some(next)) if truncated.at > next.at => Some(truncated.clone()),
-                (Some(truncated), None) => Some(truncated.clone()),
-                (_, next) => next,
-            };
-            let Some(next) = next else {
-                if let Some(known) = back.at_the_begin() {
-                    return Ok(known);
+    async fn back(mut self) -> Result<AsOf, HistoryError> {
+        let mut back = Backward::new(self.key.clone());
+        let times = (self.live.begun_at, self.until);
+        let mut changes = Changes::new(self.live, times, Way::Back(None));
+        while let Some(next) = changes.next(self.connection, &back.key).await? {
+            match back.step(&next) {
+                Step::On => {}
+                Step::Found(found) => return Ok(found),
+                Step::FoundIfThere(row) => {
+                    let forward = Forward::new(self.key.clone(), row, false);
+                    return self.forward(forward).await;
                 }
-                return self.forward(back.turn(key.clone())).await;
-            };
-            cursor = Some(ChangeCursor::of(&next));
-            if let Some(known) = back.step(&next) {
-                return Ok(known);
             }
         }
+        if let Some(known) = back.at_the_begin() {
+            return Ok(known);
+        }
+        let forward = back.turn(self.key.clone());
+        self.forward(forward).await
     }
 
-    async fn forward(mut self, mut forward: Forward) -> Result<AsOf, HistoryError> {
-        let mut since = self.until;
-        let truncated = self.after(&all(), since).await?;
-        loop {
-            let found = self.after(&forward.key, since).await?;
-            // Whatever was there then, all rows were deleted before anything else is known of it.
-            if let Some(truncated) = &truncated
-                && found.as_ref().is_none_or(|found| truncated.at < found.at)
-            {
-                return Ok(AsOf::Unknown);
-            }
-            let Some(next) = found else {
-                let row = self.live.row(self.connection, &forward.key).await?;
-                return Ok(forward.finish(row));
-            };
-            since = next.at + TimeDelta::microseconds(1);
+    async fn forward(&mut self, mut forward: Forward) -> Result<AsOf, HistoryError> {
+        let times = (self.until, DateTime::<Utc>::MAX_UTC);
+        let mut changes = Changes::new(self.live, times, Way::On(None));
+        while let Some(next) = changes.next(self.connection, &forward.key).await? {
             if let Some(known) = forward.step(&next) {
                 return Ok(known);
             }
         }
-    }
-
-    /// Returns the newest change of a row before the moment and a position, under whichever name its table had.
-    async fn before(
-        &mut self,
-        key: &Columns,
-        cursor: Option<ChangeCursor>,
-    ) -> Result<Option<RowChange>, HistoryError> {
-        let mut newest: Option<RowChange> = None;
-        for name in &self.live.names {
-            let filter = ChangeFilter::new().row(name.clone(), key.clone().into());
-            let filter = filter.until(self.until);
-            let found = page(self.connection, &self.history.names, &filter, cursor, 1).await?;
-            let found = found.into_iter().next();
-            if found.as_ref().map(ChangeCursor::of) > newest.as_ref().map(ChangeCursor::of) {
-                newest = found;
-            }
-        }
-        Ok(newest)
-    }
-
-    /// Returns the oldest change of a row from a moment on, under whichever name its table had.
-    async fn after(
-        &mut self,
-        key: &Columns,
-        since: DateTime<Utc>,
-    ) -> Result<Option<RowChange>, HistoryError> {
-        newer(
-            self.connection,
-            &self.history.names,
-            &self.live.names,
-            key,
-            since,
-        )
-        .await
+        let row = self.live.row(self.connection, &forward.key).await?;
+        Ok(forward.finish(row))
     }
 }
 
-/// The key of what is done to all rows at once: of a TRUNCATE it is empty.
-fn all() -> Columns {
-    Columns::new()
+/// What was done to a row, and to all rows at once.
+struct Changes<'a> {
+    of_row: Stream<'a>,
+    of_all: Stream<'a>,
+    way: Way,
+}
+
+impl<'a> Changes<'a> {
+    fn new(live: &'a Live<'_>, times: (DateTime<Utc>, DateTime<Utc>), way: Way) -> Self {
+        let stream = || Stream::new(live.history_names(), &live.names, times, way);
+        Self {
+            of_row: stream(),
+            of_all: stream(),
+            way,
+        }
+    }
+
+    /// Returns what comes next on the way of the row that has this key there.
+    async fn next(
+        &mut self,
+        connection: &mut PgConnection,
+        key: &Columns,
+    ) -> Result<Option<RowChange>, HistoryError> {
+        let of_row = self.of_row.peek(connection, key).await?;
+        // The key of a TRUNCATE is empty.
+        let of_all = self.of_all.peek(connection, &Columns::new()).await?;
+        let is_of_all = match (of_row, of_all) {
+            (Some(of_row), Some(of_all)) => {
+                let (of_row, of_all) = (ChangeCursor::of(of_row), ChangeCursor::of(of_all));
+                match self.way {
+                    Way::Back(_) => of_all > of_row,
+                    Way::On(_) => of_all < of_row,
+                }
+            }
+            (of_row, _) => of_row.is_none(),
+        };
+        let next = if is_of_all {
+            &mut self.of_all
+        } else {
+            &mut self.of_row
+        };
+        Ok(next.take())
+    }
 }

@@ -1,12 +1,13 @@
 //! A row as it is now, in the words of the history.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, types::Json};
 use tower_audit_core::changes::{Columns, TableName};
 
 use crate::{
     History, HistoryError,
-    names::{quoted, quoted_table},
+    names::{Names, quoted, quoted_table},
     track::{Table, catalog, entry, generate::Expressions},
 };
 
@@ -16,6 +17,7 @@ pub(crate) struct Live<'a> {
     pub(crate) table: Table,
     /// All names that the table had, the one of now first.
     pub(crate) names: Vec<TableName>,
+    pub(crate) begun_at: DateTime<Utc>,
 }
 
 impl<'a> Live<'a> {
@@ -38,7 +40,13 @@ impl<'a> Live<'a> {
             history,
             table,
             names,
+            begun_at: entry.begun_at,
         })
+    }
+
+    /// Returns where its history is.
+    pub(crate) fn history_names(&self) -> &Names {
+        &self.history.names
     }
 
     /// Returns expressions of the columns of this table.

@@ -4,6 +4,7 @@ mod as_of;
 mod live;
 mod query;
 mod row;
+mod stream;
 mod walk;
 
 pub(crate) use live::Live;

@@ -1,13 +1,11 @@
 //! Pages of changes.
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder};
 use tower_audit_core::{
     PageSize, StoreError,
-    changes::{
-        ChangeCursor, ChangeFilter, ChangePage, ChangeReader, Columns, RowChange, TableName,
-    },
+    changes::{ChangeCursor, ChangeFilter, ChangePage, ChangeReader, RowChange, TableName},
 };
 use uuid::Uuid;
 
@@ -23,7 +21,14 @@ impl ChangeReader for History {
     ) -> Result<ChangePage, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(HistoryError::from)?;
         let size = usize::from(size.events());
-        let found = page(&mut connection, &self.names, filter, older_than, size + 1).await?;
+        let found = page(
+            &mut connection,
+            &self.names,
+            filter,
+            Way::Back(older_than),
+            size + 1,
+        )
+        .await?;
         Ok(ChangePage::cut(found, size))
     }
 }
@@ -70,43 +75,68 @@ async fn one(
     row.as_ref().map(read).transpose()
 }
 
-/// Returns the newest changes that pass, at most so many.
+/// Which changes come first, and after which they begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// The newest first.
+    Back(Option<ChangeCursor>),
+    /// The oldest first.
+    On(Option<ChangeCursor>),
+}
+
+/// Returns the first changes that pass, at most so many.
 pub(super) async fn page(
     connection: &mut PgConnection,
     names: &Names,
     filter: &ChangeFilter,
-    older_than: Option<ChangeCursor>,
+    way: Way,
     limit: usize,
 ) -> Result<Vec<RowChange>, HistoryError> {
-    let mut sql = QueryBuilder::new(format!(
-        "SELECT {COLUMNS} FROM {} WHERE true",
-        names.quoted("")
-    ));
-    conditions(&mut sql, filter, older_than);
-    sql.push(" ORDER BY at DESC, id DESC LIMIT ");
-    sql.push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut sql = QueryBuilder::new("");
+    if filter.key().is_some() {
+        // No index finds a row by both of its keys.
+        sql.push("SELECT * FROM ((");
+        select(&mut sql, names, filter, Some("key"), way, limit);
+        sql.push(") UNION ALL (");
+        select(&mut sql, names, filter, Some("old_key"), way, limit);
+        sql.push(")) AS c");
+        sql.push(way.order()).push_bind(limit);
+    } else {
+        select(&mut sql, names, filter, None, way, limit);
+    }
     let rows = sql.build().fetch_all(connection).await?;
     rows.iter().map(read).collect()
 }
 
-fn conditions(
+/// Adds a query for changes, of which this column has the key.
+fn select(
     sql: &mut QueryBuilder<Postgres>,
+    names: &Names,
     filter: &ChangeFilter,
-    older_than: Option<ChangeCursor>,
+    key: Option<&'static str>,
+    way: Way,
+    limit: i64,
 ) {
+    sql.push(format!(
+        "SELECT {COLUMNS} FROM {} WHERE true",
+        names.quoted("")
+    ));
     if let Some(table) = filter.table_name() {
         sql.push(" AND table_schema = ")
             .push_bind(table.schema().to_owned());
         sql.push(" AND table_name = ")
             .push_bind(table.table().to_owned());
-        if let Some(key) = filter.key() {
-            sql.push(" AND (");
-            has_key(sql, table, "key", key);
-            sql.push(" OR (old_key IS NOT NULL AND ");
-            has_key(sql, table, "old_key", key);
-            sql.push("))");
+        if let (Some(column), Some(key)) = (key, filter.key()) {
+            has_key(sql, table, column, key);
         }
     }
+    conditions(sql, filter);
+    way.conditions(sql);
+    sql.push(way.order()).push_bind(limit);
+}
+
+fn conditions(sql: &mut QueryBuilder<Postgres>, filter: &ChangeFilter) {
     if let Some(event) = filter.event_id() {
         sql.push(" AND audit_id = ").push_bind(event.as_uuid());
     }
@@ -128,49 +158,35 @@ fn conditions(
     if let Some(until) = until {
         sql.push(" AND at < ").push_bind(until);
     }
-    if let Some(cursor) = older_than {
-        sql.push(" AND (at, id) < (").push_bind(cursor.at());
-        sql.push(", ").push_bind(cursor.id()).push(")");
+}
+
+impl Way {
+    fn conditions(self, sql: &mut QueryBuilder<Postgres>) {
+        let (begin, cursor) = match self {
+            Self::Back(cursor) => (" AND (at, id) < (", cursor),
+            Self::On(cursor) => (" AND (at, id) > (", cursor),
+        };
+        if let Some(cursor) = cursor {
+            sql.push(begin).push_bind(cursor.at());
+            sql.push(", ").push_bind(cursor.id()).push(")");
+        }
+    }
+
+    fn order(self) -> &'static str {
+        match self {
+            Self::Back(_) => " ORDER BY at DESC, id DESC LIMIT ",
+            Self::On(_) => " ORDER BY at, id LIMIT ",
+        }
     }
 }
 
 /// Adds the condition that a row has this key, as the index has it: by its hash, and then by itself.
 fn has_key(sql: &mut QueryBuilder<Postgres>, table: &TableName, column: &'static str, key: &Value) {
     sql.push(format!(
-        "hashtextextended(table_name, jsonb_hash_extended({column}, 0)) = hashtextextended("
+        " AND {column} IS NOT NULL AND hashtextextended(table_name, jsonb_hash_extended({column}, 0)) = hashtextextended("
     ));
     sql.push_bind(table.table().to_owned());
     sql.push(", jsonb_hash_extended(").push_bind(key.clone());
     sql.push(format!("::jsonb, 0)) AND {column} = "));
     sql.push_bind(key.clone());
-}
-
-/// Returns the oldest change of a row from a moment on, under whichever name its table had.
-pub(super) async fn newer(
-    connection: &mut PgConnection,
-    names: &Names,
-    tables: &[TableName],
-    key: &Columns,
-    since: DateTime<Utc>,
-) -> Result<Option<RowChange>, HistoryError> {
-    let mut oldest: Option<RowChange> = None;
-    for table in tables {
-        let filter = ChangeFilter::new()
-            .row(table.clone(), key.clone().into())
-            .since(since);
-        let mut sql = QueryBuilder::new(format!(
-            "SELECT {COLUMNS} FROM {} WHERE true",
-            names.quoted("")
-        ));
-        conditions(&mut sql, &filter, None);
-        sql.push(" ORDER BY at, id LIMIT 1");
-        let row = sql.build().fetch_optional(&mut *connection).await?;
-        let found = row.as_ref().map(read).transpose()?;
-        let is_older =
-            |found: &RowChange| oldest.as_ref().is_none_or(|oldest| found.at < oldest.at);
-        if found.as_ref().is_some_and(is_older) {
-            oldest = found;
-        }
-    }
-    Ok(oldest)
 }

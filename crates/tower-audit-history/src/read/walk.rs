@@ -10,7 +10,8 @@ pub enum AsOf {
     Row(Columns),
     /// There was no row of this key.
     NoRow,
-    /// The history does not reach back that far, and the row is gone.
+    /// The history cannot tell: it begins later, or the row is gone and it is not known when; or a transaction swapped keys among rows, or
+    /// did to the row what does not follow from what it did before.
     Unknown,
 }
 
@@ -25,10 +26,13 @@ pub(super) struct Backward {
     /// What is known of the row at the moment.
     known: Columns,
     has_begun: bool,
+    /// Whether it may have been deleted by a TRUNCATE of a partition since the last change.
+    may_be_gone: bool,
     /// The transaction in which a row left the key, before anything else was said of it.
     left_in: Option<i64>,
     /// The transaction in which the row got another key.
     moved_in: Option<i64>,
+    order: Order,
 }
 
 /// Goes on from a moment to find out what the row was then.
@@ -36,12 +40,28 @@ pub(super) struct Backward {
 pub(super) struct Forward {
     /// The key that the row has at the moment that was reached.
     pub(super) key: Columns,
-    /// What is known of the row at the moment.
+    /// What is known of the row at the moment, if there was one.
     known: Columns,
+    /// Whether it is known that there was one.
+    was_there: bool,
+    /// Whether it may have been deleted by a TRUNCATE of a partition until now.
+    may_be_gone: bool,
     /// The transaction in which another row got the key, before anything else was said of it.
     taken_in: Option<i64>,
     /// The transaction in which the row got another key.
     moved_in: Option<i64>,
+    order: Order,
+}
+
+/// What becomes of the search with a change.
+#[derive(Debug, PartialEq)]
+pub(super) enum Step {
+    /// The next change has to be looked at.
+    On,
+    /// This is what the row was.
+    Found(AsOf),
+    /// This is what the row was if it was still there: what comes after the moment tells.
+    FoundIfThere(Columns),
 }
 
 impl Backward {
@@ -50,50 +70,67 @@ impl Backward {
             key,
             known: Columns::new(),
             has_begun: false,
+            may_be_gone: false,
             left_in: None,
             moved_in: None,
+            order: Order::default(),
         }
     }
 
-    /// Takes the next older change, or that there is none; returns what the row was if that is known now.
-    pub(super) fn step(&mut self, change: &RowChange) -> Option<AsOf> {
-        let is_first = !std::mem::replace(&mut self.has_begun, true);
+    /// Takes the next older change.
+    pub(super) fn step(&mut self, change: &RowChange) -> Step {
         let is_of_it = change.key.as_ref() == Some(&self.key);
+        let transaction = Some(change.transaction_id);
+        if let Some(found) = self.end_of_transaction(change, is_of_it) {
+            return Step::Found(found);
+        }
+        if is_of_a_partition(change) {
+            // If anything newer is said of the row, it was not in there.
+            self.may_be_gone |= !self.has_begun;
+            return Step::On;
+        }
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        match change.operation {
+            Operation::Truncate => self.ends(is_first),
+            // Whatever was deleted, or got another key, before anything else is said of the row was not there.
+            Operation::Delete => self.leaves(is_first, transaction),
+            Operation::Update if !is_of_it => self.leaves(is_first, transaction),
+            Operation::Update => {
+                learn(&mut self.known, change.new.as_ref());
+                if let Some(key) = &change.old_key {
+                    self.key.clone_from(key);
+                    self.moved_in = transaction;
+                }
+                Step::On
+            }
+            _ => {
+                learn(&mut self.known, change.new.as_ref());
+                self.found()
+            }
+        }
+    }
+
+    /// Returns what a change tells together with what else its transaction did.
+    fn end_of_transaction(&mut self, change: &RowChange, is_of_it: bool) -> Option<AsOf> {
         let arrives = match change.operation {
             Operation::Insert => true,
             Operation::Update => is_of_it && change.old_key.is_some(),
             _ => false,
         };
-        let transaction = Some(change.transaction_id);
-        if let Some(left_in) = self.left_in {
-            let is_unclear = arrives && transaction == Some(left_in);
+        let arrives_in = arrives.then_some(change.transaction_id);
+        if self.left_in.is_some() {
+            let is_unclear = arrives_in == self.left_in;
             return Some(if is_unclear {
                 AsOf::Unknown
             } else {
                 AsOf::NoRow
             });
         }
-        if arrives && self.moved_in.is_some() && self.moved_in == transaction {
-            return Some(AsOf::Unknown);
-        }
-        match change.operation {
-            Operation::Truncate => Some(self.end(is_first)),
-            // Whatever was deleted, or got another key, before anything else is said of the row was not there.
-            Operation::Delete => self.leaves(is_first, transaction),
-            Operation::Update if !is_of_it => self.leaves(is_first, transaction),
-            Operation::Update => {
-                self.learn(change.new.as_ref());
-                if let Some(key) = &change.old_key {
-                    self.key.clone_from(key);
-                    self.moved_in = transaction;
-                }
-                None
-            }
-            _ => {
-                self.learn(change.new.as_ref());
-                Some(AsOf::Row(std::mem::take(&mut self.known)))
-            }
-        }
+        let is_swapped = arrives && arrives_in == self.moved_in;
+        let is_broken = self
+            .order
+            .is_broken_by(change, &self.known, (&change.new, &change.old));
+        (is_swapped || is_broken).then_some(AsOf::Unknown)
     }
 
     /// Returns what the row was if nothing older is known.
@@ -101,62 +138,59 @@ impl Backward {
         self.left_in.map(|_| AsOf::NoRow)
     }
 
-    fn leaves(&mut self, is_first: bool, transaction: Option<i64>) -> Option<AsOf> {
+    fn found(&mut self) -> Step {
+        let known = std::mem::take(&mut self.known);
+        if self.may_be_gone {
+            Step::FoundIfThere(known)
+        } else {
+            Step::Found(AsOf::Row(known))
+        }
+    }
+
+    fn leaves(&mut self, is_first: bool, transaction: Option<i64>) -> Step {
         if is_first {
             self.left_in = transaction;
-            return None;
+            return Step::On;
         }
-        Some(self.end(false))
+        self.ends(false)
     }
 
     /// Returns what is known where nothing more can be.
-    fn end(&mut self, is_first: bool) -> AsOf {
-        if is_first { AsOf::NoRow } else { AsOf::Unknown }
-    }
-
-    fn learn(&mut self, columns: Option<&Columns>) {
-        for (name, value) in columns.into_iter().flatten() {
-            if !self.known.contains_key(name) {
-                self.known.insert(name.clone(), value.clone());
-            }
-        }
+    fn ends(&mut self, is_first: bool) -> Step {
+        Step::Found(if is_first { AsOf::NoRow } else { AsOf::Unknown })
     }
 
     /// Goes on with what comes after the moment, where the history does not reach back to the row's begin.
     pub(super) fn turn(self, key_at_moment: Columns) -> Forward {
-        Forward {
-            key: key_at_moment,
-            known: self.known,
-            taken_in: None,
-            moved_in: None,
-        }
+        let was_there = !self.known.is_empty() && !self.may_be_gone;
+        Forward::new(key_at_moment, self.known, was_there)
     }
 }
 
 impl Forward {
+    pub(super) fn new(key: Columns, known: Columns, was_there: bool) -> Self {
+        Self {
+            key,
+            known,
+            was_there,
+            may_be_gone: false,
+            taken_in: None,
+            moved_in: None,
+            order: Order::default(),
+        }
+    }
+
     /// Takes the next newer change; returns what the row was if that is known now.
     pub(super) fn step(&mut self, change: &RowChange) -> Option<AsOf> {
         let was_it = change.old_key.as_ref().or(change.key.as_ref()) == Some(&self.key);
         let transaction = Some(change.transaction_id);
-        let leaves = match change.operation {
-            Operation::Delete => true,
-            Operation::Update => was_it && change.old_key.is_some(),
-            _ => false,
-        };
-        if let Some(taken_in) = self.taken_in {
-            let is_unclear = leaves && transaction == Some(taken_in);
-            return Some(if is_unclear {
-                AsOf::Unknown
-            } else {
-                self.end()
-            });
-        }
-        if leaves && self.moved_in.is_some() && self.moved_in == transaction {
-            return Some(AsOf::Unknown);
+        if let Some(found) = self.end_of_transaction(change, was_it) {
+            return Some(found);
         }
         match change.operation {
             Operation::Update if was_it => {
-                self.learn(change.old.as_ref());
+                self.was_there = true;
+                learn(&mut self.known, change.old.as_ref());
                 if change.old_key.is_some()
                     && let Some(key) = &change.key
                 {
@@ -172,11 +206,40 @@ impl Forward {
             }
             Operation::Delete | Operation::Baseline => {
                 // One has all of them in the one, and the other in the other.
-                self.learn(change.old.as_ref().or(change.new.as_ref()));
+                let all = change.old.as_ref().or(change.new.as_ref());
+                learn(&mut self.known, all);
                 Some(AsOf::Row(std::mem::take(&mut self.known)))
             }
+            Operation::Truncate if is_of_a_partition(change) => {
+                self.may_be_gone = true;
+                None
+            }
+            // Whatever was there then, all rows were deleted before anything else is known of it.
             _ => Some(AsOf::Unknown),
         }
+    }
+
+    /// Returns what a change tells together with what else its transaction did.
+    fn end_of_transaction(&mut self, change: &RowChange, was_it: bool) -> Option<AsOf> {
+        let leaves = match change.operation {
+            Operation::Delete => true,
+            Operation::Update => was_it && change.old_key.is_some(),
+            _ => false,
+        };
+        let leaves_in = leaves.then_some(change.transaction_id);
+        if self.taken_in.is_some() {
+            let is_unclear = leaves_in == self.taken_in;
+            return Some(if is_unclear {
+                AsOf::Unknown
+            } else {
+                self.end()
+            });
+        }
+        let is_swapped = leaves && leaves_in == self.moved_in;
+        let is_broken = self
+            .order
+            .is_broken_by(change, &self.known, (&change.old, &change.new));
+        (is_swapped || is_broken).then_some(AsOf::Unknown)
     }
 
     /// Takes the row that is there now, after all changes.
@@ -186,7 +249,7 @@ impl Forward {
         }
         match row {
             Some(row) => {
-                self.learn(Some(&row));
+                learn(&mut self.known, Some(&row));
                 AsOf::Row(self.known)
             }
             None => self.end(),
@@ -194,18 +257,56 @@ impl Forward {
     }
 
     fn end(&self) -> AsOf {
-        if self.known.is_empty() {
-            AsOf::NoRow
-        } else {
+        if self.was_there || self.may_be_gone {
             AsOf::Unknown
+        } else {
+            AsOf::NoRow
         }
     }
+}
 
-    fn learn(&mut self, columns: Option<&Columns>) {
-        for (name, value) in columns.into_iter().flatten() {
-            if !self.known.contains_key(name) {
-                self.known.insert(name.clone(), value.clone());
+fn learn(known: &mut Columns, columns: Option<&Columns>) {
+    for (name, value) in columns.into_iter().flatten() {
+        if !known.contains_key(name) {
+            known.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Returns whether a TRUNCATE was one of a partition, which has its name there.
+fn is_of_a_partition(change: &RowChange) -> bool {
+    change.operation == Operation::Truncate && change.old.is_some()
+}
+
+/// What the changes of a row in one transaction left of the columns that they tell about, as they were looked at: the next one has to fit.
+/// What triggers of the app do to the row while a statement runs may be recorded before the statement.
+#[derive(Debug, Default)]
+struct Order {
+    transaction: Option<i64>,
+    left: Columns,
+}
+
+impl Order {
+    /// Takes the next change: what it has on the near side of the way, and on the far one.
+    fn is_broken_by(
+        &mut self,
+        change: &RowChange,
+        known: &Columns,
+        (near, far): (&Option<Columns>, &Option<Columns>),
+    ) -> bool {
+        let transaction = Some(change.transaction_id);
+        if std::mem::replace(&mut self.transaction, transaction) != transaction {
+            self.left.clear();
+        }
+        let mut near = near.iter().flatten();
+        let is_broken =
+            near.any(|(name, value)| self.left.get(name).is_some_and(|left| left != value));
+        for (name, value) in far.iter().flatten() {
+            // What is known from elsewhere stays true.
+            if !known.contains_key(name) || self.left.contains_key(name) {
+                self.left.insert(name.clone(), value.clone());
             }
         }
+        is_broken
     }
 }

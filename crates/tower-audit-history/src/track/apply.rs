@@ -4,7 +4,9 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use tower_audit_core::changes::TableName;
 
 use super::{
-    Entry, Table, Track, books, catalog, entries,
+    Entry, Table, Track,
+    books::{self, Before},
+    catalog, entries,
     generate::{function, signature},
     triggers::{self, Trigger},
     verify::verify,
@@ -39,12 +41,12 @@ impl History {
         let mut tx = begin(self).await?;
         let found = catalog::find(&mut tx, table).await?;
         let table = Table::new(found, track)?;
-        let former_names = forget_former(self, &mut tx, &table).await?;
+        let before = before(self, &mut tx, &table).await?;
         let key_id = self.note_key(&mut tx, &table).await?;
         execute(&mut tx, function(&self.names, &table, key_id.as_deref())).await?;
         make_triggers(self, &mut tx, &table).await?;
         self.give_function(&mut tx, &table).await?;
-        books::note(self, &mut tx, &table, &former_names).await?;
+        books::note(self, &mut tx, &table, &before).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -153,9 +155,7 @@ async fn make_triggers(
     table: &Table,
 ) -> Result<(), HistoryError> {
     let names = &history.names;
-    let mut on = vec![table.name().clone()];
-    on.extend(table.found.partitions.iter().cloned());
-    let there = triggers::there(connection, names, &on).await?;
+    let there = triggers::there(connection, names, &with_partitions(table)).await?;
     let wanted = triggers::wanted(names, table);
     let is_well = |trigger: &Trigger| {
         let mut wanted = wanted.iter();
@@ -221,32 +221,58 @@ async fn drop_all_of(
     patiently(connection, &entry.name, sql).await
 }
 
-/// Forgets the name that a table had before it was renamed; returns all that it had.
-async fn forget_former(
+/// Returns what is known of a table, and forgets it under the name that it had before it was renamed.
+async fn before(
     history: &History,
     connection: &mut PgConnection,
     table: &Table,
-) -> Result<Vec<TableName>, HistoryError> {
-    let function = history.names.function(table.name());
-    let on = [table.name().clone()];
+) -> Result<Before, HistoryError> {
+    let on = with_partitions(table);
     let there = triggers::there(connection, &history.names, &on).await?;
     let entries = entries(history, connection).await?;
     let same = entries.iter().find(|entry| entry.name == *table.name());
-    let mut former = same.map_or_else(Vec::new, |entry| entry.former_names.clone());
+    let function = history.names.function(table.name());
     let other = there.iter().find(|trigger| trigger.function != function);
     let other = other.and_then(|other| {
-        entries
-            .iter()
-            .find(|entry| entry.function == other.function)
+        let mut entries = entries.iter();
+        entries.find(|entry| entry.function == other.function)
     });
+    let mut before = Before::default();
+    for entry in same.into_iter().chain(other) {
+        before.names.extend(entry.former_names.iter().cloned());
+        before.names.push(entry.name.clone());
+        if is_covered(history, table, entry, &there) {
+            before.begun_at = Some(entry.begun_at);
+        }
+    }
     if let Some(entry) = other {
-        former.extend(entry.former_names.iter().cloned());
-        former.push(entry.name.clone());
         drop_all_of(history, connection, entry).await?;
         books::forget(history, connection, &entry.name).await?;
     }
-    former.retain(|name| name != table.name());
-    Ok(former)
+    before.names.retain(|name| name != table.name());
+    Ok(before)
+}
+
+/// Returns whether the triggers of a table are those that it was to have until now, and fire: whatever its name was, and but for partitions
+/// that are new.
+fn is_covered(history: &History, table: &Table, entry: &Entry, there: &[Trigger]) -> bool {
+    let table = Table {
+        track: entry.track.clone(),
+        ..table.clone()
+    };
+    let wanted = triggers::wanted(&history.names, &table);
+    let is_well = |wanted: &Trigger| match there.iter().find(|there| wanted.fires_as(there)) {
+        Some(there) => there.is_enabled,
+        None => wanted.on != *table.name(),
+    };
+    wanted.iter().all(|wanted| is_well(&wanted.trigger))
+}
+
+/// Returns the names of a table and of its partitions.
+fn with_partitions(table: &Table) -> Vec<TableName> {
+    let mut names = vec![table.name().clone()];
+    names.extend(table.found.partitions.iter().cloned());
+    names
 }
 
 /// Runs what locks a table, and does not let others wait for it for long.

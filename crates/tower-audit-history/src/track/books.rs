@@ -18,6 +18,8 @@ pub(crate) struct Entry {
     /// What it was called before.
     pub(crate) former_names: Vec<TableName>,
     pub(crate) tracked_at: DateTime<Utc>,
+    /// Since when nothing that happened to its rows is missing.
+    pub(crate) begun_at: DateTime<Utc>,
 }
 
 /// Returns what the books say of all tables, by name.
@@ -47,22 +49,33 @@ pub(crate) async fn entry(
     entry.ok_or_else(|| HistoryError::NotTracked(name.clone()))
 }
 
-/// Notes how a table is tracked.
+/// What the books have said of a table until now.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    /// What it was called.
+    pub(super) names: Vec<TableName>,
+    /// Since when nothing is missing; `None` if something is.
+    pub(super) begun_at: Option<DateTime<Utc>>,
+}
+
+/// Notes how a table is tracked. The caller has made its triggers, so nobody writes to it until this is committed.
 pub(super) async fn note(
     history: &History,
     connection: &mut PgConnection,
     table: &Table,
-    former_names: &[TableName],
+    before: &Before,
 ) -> Result<(), HistoryError> {
     let sql = format!(
-        "INSERT INTO {} AS t (table_schema, table_name, settings, columns, function, former_names) VALUES ($1, $2, $3, $4, $5, $6) \
+        "INSERT INTO {} AS t (table_schema, table_name, settings, columns, function, former_names, begun_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, clock_timestamp())) \
          ON CONFLICT (table_schema, table_name) DO UPDATE SET settings = excluded.settings, columns = excluded.columns, \
-         function = excluded.function, former_names = excluded.former_names, tracked_at = now() \
-         WHERE (t.settings, t.columns, t.function, t.former_names) IS DISTINCT FROM \
-         (excluded.settings, excluded.columns, excluded.function, excluded.former_names)",
+         function = excluded.function, former_names = excluded.former_names, begun_at = excluded.begun_at, tracked_at = now() \
+         WHERE (t.settings, t.columns, t.function, t.former_names, t.begun_at) IS DISTINCT FROM \
+         (excluded.settings, excluded.columns, excluded.function, excluded.former_names, excluded.begun_at)",
         history.names.quoted("_tracked")
     );
-    let former: Vec<(&str, &str)> = former_names
+    let former: Vec<(&str, &str)> = before
+        .names
         .iter()
         .map(|name| (name.schema(), name.table()))
         .collect();
@@ -73,6 +86,7 @@ pub(super) async fn note(
         .bind(Json(table.noted()))
         .bind(history.names.function(table.name()))
         .bind(Json(former))
+        .bind(before.begun_at)
         .execute(connection)
         .await?;
     Ok(())
@@ -106,8 +120,8 @@ fn read(row: &PgRow) -> Result<Entry, HistoryError> {
         function: row.try_get("function")?,
         former_names: former.collect(),
         tracked_at: row.try_get("tracked_at")?,
+        begun_at: row.try_get("begun_at")?,
     })
 }
 
-const SELECT: &str =
-    "SELECT table_schema, table_name, settings, columns, function, former_names, tracked_at";
+const SELECT: &str = "SELECT table_schema, table_name, settings, columns, function, former_names, tracked_at, begun_at";

@@ -35,6 +35,11 @@ pub(crate) struct Wanted {
 impl Trigger {
     /// Returns whether it does the same.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.fires_as(other) && self.function == other.function
+    }
+
+    /// Returns whether it fires when the other does.
+    pub(crate) fn fires_as(&self, other: &Self) -> bool {
         let said = |trigger: &Self| {
             (
                 trigger.on.clone(),
@@ -43,7 +48,7 @@ impl Trigger {
                 trigger.tables.clone(),
             )
         };
-        said(self) == said(other) && self.function == other.function
+        said(self) == said(other)
     }
 }
 

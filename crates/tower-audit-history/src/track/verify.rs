@@ -27,6 +27,9 @@ pub struct TrackedTable {
     pub track: Track,
     /// Since when it is tracked like that.
     pub tracked_at: DateTime<Utc>,
+    /// Since when nothing that happened to its rows is missing, as far as the triggers tell when the table is tracked again: one that was
+    /// missing or disabled then leaves a gap, and the history begins anew.
+    pub begun_at: DateTime<Utc>,
     /// What it was called before.
     pub former_names: Vec<TableName>,
     /// What is wrong.
@@ -145,6 +148,7 @@ impl History {
                 name: entry.name,
                 track: entry.track,
                 tracked_at: entry.tracked_at,
+                begun_at: entry.begun_at,
                 former_names: entry.former_names,
                 findings,
             });

@@ -195,6 +195,17 @@ impl Cx<'_> {
         format!("{}, {}", literal(name.schema()), literal(name.table()))
     }
 
+    /// Returns what stands in `old` for a TRUNCATE: which partition it was, if it was one.
+    fn truncated(&self) -> String {
+        let name = self.table.name();
+        format!(
+            "CASE WHEN (TG_TABLE_SCHEMA, TG_TABLE_NAME) <> ({}, {}) \
+             THEN jsonb_build_object('partition', concat(TG_TABLE_SCHEMA, '.', TG_TABLE_NAME)) END",
+            literal(name.schema()),
+            literal(name.table())
+        )
+    }
+
     /// Returns what is done about a statement without a context before anything is recorded.
     fn without_context(&self) -> String {
         let name = literal(

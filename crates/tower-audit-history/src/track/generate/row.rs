@@ -22,6 +22,7 @@ BEGIN
       k := {key_of_old};
     ELSE
       k := '{{}}';
+      o := {truncated};
     END IF;
   EXCEPTION WHEN {OTHER_COLUMNS} THEN
 {untyped}  END;
@@ -35,6 +36,7 @@ END",
         deleted = cx.object(&cx.table.columns, "OLD"),
         key_of_new = cx.key("NEW"),
         key_of_old = cx.key("OLD"),
+        truncated = cx.truncated(),
         untyped = untyped(cx),
         without_context = cx.without_context(),
         insert = cx.insert(),

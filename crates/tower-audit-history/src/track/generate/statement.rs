@@ -25,7 +25,7 @@ BEGIN
       FOR one_row IN SELECT {shape} FROM old_rows AS {r} LIMIT 1 LOOP END LOOP;
       {deleted};
     ELSE
-      {insert} VALUES ('truncate', {table_name}, '{{}}', NULL, NULL, NULL, {WHO});
+      {insert} VALUES ('truncate', {table_name}, '{{}}', NULL, {truncated}, NULL, {WHO});
     END IF;
   EXCEPTION WHEN {OTHER_COLUMNS} THEN
 {untyped}  END;
@@ -38,6 +38,7 @@ END",
         deleted = whole(cx, "delete", "old_rows"),
         insert = cx.insert(),
         table_name = cx.table_name(),
+        truncated = cx.truncated(),
         untyped = untyped(cx),
     )
 }
