@@ -112,8 +112,9 @@ impl Begin for Auditor {
     }
 }
 
-/// Returns the statements that begin. They go to the database together, as one message of the simple protocol, which has no parameters: the
-/// value is written as hexadecimal digits, so that nothing in it can be SQL. What the session had set before is nobody's business in here.
+/// Returns the statements that begin. They go to the database together, as one message of the simple protocol, which has no parameters: of
+/// the value only letters, digits and what JSON needs are written as they are, and all else as hexadecimal digits, so that nothing in it can
+/// be SQL. What the session had set before is nobody's business in here.
 fn begin(context: &ChangeContext) -> String {
     let event = context.event().map(|id| id.to_string());
     let members = [
@@ -129,8 +130,12 @@ fn begin(context: &ChangeContext) -> String {
     let context = Value::Object(known.collect()).to_string();
     let mut sql = "BEGIN; SET LOCAL tower_audit.context = E'".to_owned();
     for byte in context.bytes() {
-        // Writing to a string does not fail.
-        let _ = write!(sql, "\\x{byte:02x}");
+        if byte.is_ascii_alphanumeric() || br#"{}":,-_. "#.contains(&byte) {
+            sql.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(sql, "\\x{byte:02x}");
+        }
     }
     sql.push('\'');
     sql
@@ -150,7 +155,12 @@ mod tests {
             .strip_prefix("BEGIN; SET LOCAL tower_audit.context = E'")
             .unwrap();
         let value = value.strip_suffix('\'').unwrap();
-        let is_digit = |c: char| c == '\\' || c == 'x' || c.is_ascii_hexdigit();
-        assert!(value.chars().all(is_digit), "{sql}");
+        assert!(
+            value.contains(r"\x27\x29\x3b DROP TABLE jobs\x3b --"),
+            "{sql}"
+        );
+        assert!(value.contains(r"\x5c\x5c\x27"), "{sql}");
+        let is_harmless = |c: char| c.is_ascii() && !"';()".contains(c);
+        assert!(value.chars().all(is_harmless), "{sql}");
     }
 }
