@@ -54,7 +54,8 @@
 //! An export that is killed by SIGKILL, or with its machine, leaves a file `.tower-audit-...` beside the one that it was to be, for its owner
 //! alone: delete it. One that is stopped by Ctrl-C or SIGTERM leaves none.
 //!
-//! `history revert --run` is recorded as the work of the system, beside the database user: it does not know who sits at the terminal.
+//! `history revert --run` is recorded as the work of the system, or of the `--actor` that you name, beside the database user: it does not
+//! know who sits at the terminal.
 //!
 //! It has no users of its own: whoever can connect to the database may do what its user may. Only `serve` asks for a password.
 //!

@@ -38,6 +38,7 @@ pub struct Revert {
     /// lose digits.
     doc: String,
     left_out: Vec<String>,
+    takes_along: Vec<TableName>,
 }
 
 impl History {
@@ -55,7 +56,9 @@ impl History {
         let table = self.name_of_now(&mut connection, &change).await?;
         let live = Live::find(self, &mut connection, &table).await?;
         let doc = self.doc(&mut connection, &change).await?;
-        plan(&live, change, doc)
+        let mut revert = plan(&live, change, doc)?;
+        revert.takes_along = takes_along(&mut connection, &table, &revert.change).await?;
+        Ok(revert)
     }
 
     /// Returns the values of a change, exactly.
@@ -98,16 +101,26 @@ impl Revert {
         &self.change
     }
 
-    /// Returns the statement, with its values, to be read or to be run by hand.
+    /// Returns the statement with its values, to be read or to be run by hand: a transaction, because the statement says the same everywhere
+    /// only with the settings that come before it. It is recorded as the system's, unless `tower_audit.context` is set in there, too.
     #[must_use]
     pub fn sql(&self) -> String {
-        self.template.replace("{doc}", &literal(&self.doc))
+        let statement = self.template.replace("{doc}", &literal(&self.doc));
+        let settings = as_triggers_do().replace("; ", ";\n");
+        format!("BEGIN;\n{settings};\n{statement};\nCOMMIT;")
     }
 
     /// Returns the columns that stay as they are, because the history does not know what they were.
     #[must_use]
     pub fn left_out(&self) -> &[String] {
         &self.left_out
+    }
+
+    /// Returns the tables of which rows may be deleted or changed, too: those that refer to this one with ON DELETE or ON UPDATE CASCADE, SET
+    /// NULL or SET DEFAULT.
+    #[must_use]
+    pub fn takes_along(&self) -> &[TableName] {
+        &self.takes_along
     }
 
     /// Takes the change back, in this transaction.
@@ -141,6 +154,30 @@ impl Revert {
     }
 }
 
+/// Returns the tables of which rows go or change with a row, by foreign keys.
+async fn takes_along(
+    connection: &mut PgConnection,
+    table: &TableName,
+    change: &RowChange,
+) -> Result<Vec<TableName>, HistoryError> {
+    let is_deleted = match change.operation {
+        Operation::Insert => true,
+        Operation::Update => false,
+        _ => return Ok(Vec::new()),
+    };
+    let changed: Vec<&String> = change.old.iter().flat_map(Columns::keys).collect();
+    let rows: Vec<(String, String)> = sqlx::query_as(TAKES_ALONG)
+        .bind(quoted_table(table))
+        .bind(is_deleted)
+        .bind(changed)
+        .fetch_all(connection)
+        .await?;
+    let names = rows.into_iter();
+    Ok(names
+        .map(|(schema, table)| TableName::new(schema, table))
+        .collect())
+}
+
 /// Writes the statement.
 fn plan(live: &Live<'_>, change: RowChange, doc: String) -> Result<Revert, HistoryError> {
     let Some(key) = &change.key else {
@@ -166,6 +203,7 @@ fn plan(live: &Live<'_>, change: RowChange, doc: String) -> Result<Revert, Histo
         doc,
         template,
         left_out,
+        takes_along: Vec::new(),
         change,
     })
 }
@@ -279,3 +317,21 @@ fn is_as_left(live: &Live<'_>, new: &Columns) -> String {
 const SETTINGS: &str = "SELECT name, setting FROM pg_catalog.pg_settings \
      WHERE name IN ('TimeZone', 'DateStyle', 'IntervalStyle', 'extra_float_digits', 'bytea_output') \
      UNION ALL SELECT 'search_path', pg_catalog.current_setting('search_path')";
+
+/// The tables that refer to one in a way that takes their rows along, and those that refer to these. Of an update only those count that refer
+/// to a column which it changes.
+const TAKES_ALONG: &str = "\
+WITH RECURSIVE along AS (
+    SELECT c.conrelid, CASE WHEN $2 THEN c.confdeltype ELSE c.confupdtype END AS kind
+    FROM pg_catalog.pg_constraint AS c
+    WHERE c.contype = 'f' AND c.confrelid = $1::regclass AND CASE WHEN $2 THEN c.confdeltype ELSE c.confupdtype END IN ('c', 'n', 'd')
+        AND ($2 OR EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = c.confrelid AND a.attnum = ANY (c.confkey) AND a.attname = ANY ($3::text[])))
+    UNION
+    SELECT c.conrelid, CASE WHEN $2 THEN c.confdeltype ELSE c.confupdtype END
+    FROM along JOIN pg_catalog.pg_constraint AS c ON c.contype = 'f' AND c.confrelid = along.conrelid
+    WHERE along.kind = 'c' AND CASE WHEN $2 THEN c.confdeltype ELSE c.confupdtype END IN ('c', 'n', 'd')
+)
+SELECT DISTINCT s.nspname::text, t.relname::text FROM along JOIN pg_catalog.pg_class AS t ON t.oid = along.conrelid
+JOIN pg_catalog.pg_namespace AS s ON s.oid = t.relnamespace
+WHERE NOT t.relispartition ORDER BY 1, 2";

@@ -166,6 +166,53 @@ async fn a_revert_changes_nothing_until_it_is_told_to_run() {
 }
 
 #[tokio::test]
+async fn a_revert_is_recorded_as_the_work_of_whom_it_is_told() {
+    let (database, operator) = tracked().await;
+    run(&database, INSERT).await;
+    run(&database, UPDATE).await;
+    let change = operator.newest("jobs id=7").await;
+    let id = change["id"].as_str().unwrap();
+    for (words, expected) in [
+        ("--actor user:alice", "--run"),
+        ("--run --actor alice", "an actor is KIND:ID"),
+    ] {
+        let wrong = format!("revert {id} {words}");
+        operator.fails(&wrong, 2, expected).await;
+    }
+    operator
+        .learns(&format!("revert {id} --run --actor user:alice"))
+        .await;
+    let newest = operator.newest("jobs id=7").await;
+    assert_eq!(
+        (&newest["actor_type"], &newest["actor_id"]),
+        (&json!("user"), &json!("alice"))
+    );
+}
+
+#[tokio::test]
+async fn a_revert_says_of_which_tables_rows_may_go_with_it() {
+    let (database, operator) = tracked().await;
+    run(
+        &database,
+        "CREATE TABLE runs (id int PRIMARY KEY, job int REFERENCES jobs ON DELETE CASCADE)",
+    )
+    .await;
+    run(&database, INSERT).await;
+    let change = operator.newest("jobs id=7").await;
+    let id = change["id"].as_str().unwrap();
+    let said = "rows of these tables may go or change with it, by foreign keys: public.runs\n";
+    let printed = operator.learns(&format!("revert {id}")).await;
+    assert!(
+        printed.out.starts_with(&format!("-- {said}")),
+        "{printed:?}"
+    );
+    let object = operator.learns(&format!("revert {id} --json")).await;
+    assert_eq!(object.objects()[0]["takes_along"], json!(["public.runs"]));
+    let done = operator.learns(&format!("revert {id} --run")).await;
+    assert!(done.out.starts_with(said), "{done:?}");
+}
+
+#[tokio::test]
 async fn what_a_revert_prints_can_be_run_by_hand() {
     let (database, operator) = tracked().await;
     run(&database, INSERT).await;
@@ -266,7 +313,7 @@ async fn a_key_of_hashes_is_not_shown_and_the_hashes_are_its() {
         "hunter2!:00",
         "k:00ff",
     ] {
-        let said = operator.asks_with_key(key, "status").await;
+        let said = operator.asks_with_key(key, "track jobs --hash token").await;
         assert_eq!(said.code, 1, "{said:?}");
         assert!(
             said.error.contains("TOWER_AUDIT_MASK_KEY has is no key"),
@@ -292,6 +339,57 @@ async fn a_key_of_hashes_is_not_shown_and_the_hashes_are_its() {
     assert!(!shown.out.contains("hunter2"), "{shown:?}");
     let well = operator.asks_with_key(&key, "verify").await;
     assert_eq!(well.code, 0, "{well:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_key_of_hashes_stops_nothing_that_does_without_one() {
+    let (_database, operator) = tracked().await;
+    for (words, is_said) in [
+        ("status", true),
+        ("verify", true),
+        ("show", false),
+        ("track jobs --mask token", false),
+    ] {
+        let said = operator.asks_with_key("hunter2", words).await;
+        assert_eq!(said.code, 0, "{words}: {said:?}");
+        assert_eq!(
+            said.error.contains("hashed columns are not compared"),
+            is_said,
+            "{words}: {said:?}"
+        );
+        assert!(!said.error.contains("hunter2"), "{words}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_hidden_no_longer_is_said_when_a_table_is_tracked_again() {
+    let (_database, operator) = tracked().await;
+    let again = operator.learns("track jobs --json").await.objects();
+    let expected = json!({
+        "table": "public.jobs",
+        "no_longer_masked": ["token"],
+        "no_longer_hashed": [],
+        "no_longer_ignored": ["seen_at"],
+    });
+    assert_eq!(again, [expected]);
+    let hidden = operator.learns(TRACK).await;
+    assert_eq!(hidden.out, "public.jobs is tracked\n");
+    let again = operator.learns("track jobs").await;
+    assert_eq!(
+        again.out,
+        "public.jobs is tracked\nno longer masked: token\nno longer ignored: seen_at\n"
+    );
+}
+
+#[tokio::test]
+async fn what_is_hidden_no_longer_is_said_of_a_table_that_was_renamed_too() {
+    let (database, operator) = tracked().await;
+    run(&database, "ALTER TABLE jobs RENAME TO works").await;
+    let renamed = operator.learns("track works --ignore seen_at").await;
+    assert!(
+        renamed.out.contains("no longer masked: token\n"),
+        "{renamed:?}"
+    );
 }
 
 #[tokio::test]
@@ -409,6 +507,27 @@ async fn what_nobody_can_know_of_a_row_is_no_row_that_was_not_there() {
     operator
         .fails(&unknown, 1, "it is not known what the row was")
         .await;
+}
+
+#[tokio::test]
+async fn a_time_before_the_history_is_answered_with_its_begin() {
+    let (database, operator) = tracked().await;
+    run(&database, INSERT).await;
+    let status = operator.learns("status --json").await.objects();
+    let since: DateTime<Utc> = status[0]["since"].as_str().unwrap().parse().unwrap();
+    let since = since.to_rfc3339_opts(SecondsFormat::Micros, true);
+    let begin = format!("the history of public.jobs begins at {since}");
+    operator.fails("as-of jobs id=7 yesterday", 1, &begin).await;
+}
+
+#[tokio::test]
+async fn other_settings_are_newer_than_the_history() {
+    let (_database, operator) = tracked().await;
+    let before = operator.learns("status --json").await.objects();
+    operator.learns("track jobs --mask token").await;
+    let after = operator.learns("status --json").await.objects();
+    assert_eq!(before[0]["since"], after[0]["since"]);
+    assert_ne!(before[0]["settings_since"], after[0]["settings_since"]);
 }
 
 #[tokio::test]

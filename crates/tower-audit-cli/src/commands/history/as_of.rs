@@ -1,9 +1,9 @@
 //! What a row was at a time.
 
 use anyhow::{Context as _, bail};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use tower_audit_core::changes::{Columns, TableName};
-use tower_audit_history::History;
+use tower_audit_history::{History, HistoryError};
 
 use super::key::key;
 use crate::{
@@ -18,7 +18,8 @@ pub(super) struct AsOf {
     #[arg(value_name = "TABLE")]
     of: TableName,
 
-    /// The key of the row: id=7, or a=1,b=two; or a JSON object, '{"id": "7"}', where a number is text
+    /// The key of the row: id=7, or a=1,b=two; or a JSON object, '{"id": "7"}', where a number is text. Values are spelled as the
+    /// history has them, as `history show` prints them: 1.50 of a numeric is "1.50"
     #[arg(value_name = "KEY", value_parser = key)]
     row: Columns,
 
@@ -43,13 +44,31 @@ pub(super) async fn run(
             output.aside(one_line(&said))?;
             return Ok(Done::NoSuchThing);
         }
-        _ => bail!(
-            "it is not known what the row was: the history does not reach back to that time, and the row is gone. For times to come \
-             `tower-audit history baseline {}` records the rows that are there",
-            args.of
-        ),
+        _ => bail!(unknown(history, &args.of, time).await?),
     }
     Ok(Done::Well)
+}
+
+/// Returns why it is not known what a row was.
+async fn unknown(
+    history: &History,
+    of: &TableName,
+    time: DateTime<Utc>,
+) -> Result<String, HistoryError> {
+    let tracked = history.status().await?;
+    let table = tracked.iter().find(|table| table.name == *of);
+    Ok(match table.map(|table| table.begun_at) {
+        Some(begun_at) if time < begun_at => {
+            // To the microsecond: it can be asked for as it is.
+            let begun_at = begun_at.to_rfc3339_opts(SecondsFormat::Micros, true);
+            format!("the history of {of} begins at {begun_at}: ask for that time, or a later one")
+        }
+        _ => format!(
+            "it is not known what the row was: it is gone, and the history does not have all of it, or a transaction swapped keys among \
+             rows, or changed the row in an order that cannot be told. For times to come `tower-audit history baseline {of}` records the \
+             rows that are there"
+        ),
+    })
 }
 
 /// Returns the last moment of a time.

@@ -3,6 +3,7 @@
 mod as_of;
 mod key;
 mod mask_key;
+mod no_longer;
 mod partitions;
 mod revert;
 mod show;
@@ -11,7 +12,7 @@ mod track;
 
 use clap::Subcommand;
 use tower_audit_core::changes::TableName;
-use tower_audit_history::History;
+use tower_audit_history::{History, MaskKey};
 
 use self::{as_of::AsOf, partitions::Prune, revert::Revert, show::Show, track::Track};
 use crate::{Done, connect, output::Output, settings::Settings};
@@ -70,7 +71,7 @@ pub(super) async fn run(
     args: Changes,
     output: &mut Output,
 ) -> anyhow::Result<Done> {
-    let history = open(settings, &args).await?;
+    let history = open(settings, &args, output).await?;
     match args.action {
         Action::Migrate { .. } => {
             history.migrate().await?;
@@ -90,9 +91,9 @@ pub(super) async fn run(
 }
 
 /// Connects to the history.
-async fn open(settings: &Settings, args: &Changes) -> anyhow::Result<History> {
+async fn open(settings: &Settings, args: &Changes, output: &mut Output) -> anyhow::Result<History> {
     // Before the database is asked for: what is no key is said at once.
-    let key = mask_key::from_environment()?;
+    let key = args.action.mask_key(output)?;
     let pool = connect::postgres_pool(settings, "the history of tables").await?;
     let mut history = History::builder(pool);
     if let Some(schema) = &settings.schema {
@@ -111,6 +112,24 @@ async fn open(settings: &Settings, args: &Changes) -> anyhow::Result<History> {
 }
 
 impl Action {
+    /// Returns the key of hashes, if it is needed and there is one.
+    fn mask_key(&self, output: &mut Output) -> anyhow::Result<Option<MaskKey>> {
+        match self {
+            Self::Track(track) if !track.hash.is_empty() => mask_key::from_environment(),
+            // They only compare with it, and there is more for them to look at.
+            Self::Status | Self::Verify => match mask_key::from_environment() {
+                Err(error) => {
+                    output.aside(format!(
+                        "{error}; until then the functions of tables with hashed columns are not compared"
+                    ))?;
+                    Ok(None)
+                }
+                key => key,
+            },
+            _ => Ok(None),
+        }
+    }
+
     /// Returns the role that owns what is made.
     fn owner(&self) -> Option<&str> {
         match self {

@@ -23,7 +23,8 @@ pub(super) struct Show {
     #[arg(value_name = "TABLE")]
     of: Option<TableName>,
 
-    /// The key of the row: id=7, or a=1,b=two; or a JSON object, '{"id": "7"}', where a number is text
+    /// The key of the row: id=7, or a=1,b=two; or a JSON object, '{"id": "7"}', where a number is text. Values are spelled as the
+    /// history has them, as `history show` prints them: 1.50 of a numeric is "1.50"
     #[arg(value_name = "KEY", value_parser = key)]
     row: Option<Columns>,
 

@@ -34,7 +34,8 @@ fn object(table: &TrackedTable) -> Value {
     let former = table.former_names.iter().map(ToString::to_string);
     json!({
         "table": table.name.to_string(),
-        "since": table.tracked_at,
+        "since": table.begun_at,
+        "settings_since": table.tracked_at,
         "former_names": former.collect::<Vec<_>>(),
         "track": table.track,
         "findings": table.findings,
@@ -45,7 +46,7 @@ fn row(table: &TrackedTable) -> serde_json::Result<[String; 8]> {
     let track = serde_json::to_value(&table.track)?;
     Ok([
         table.name.to_string(),
-        time(table.tracked_at),
+        time(table.begun_at),
         words(&track["ignore"]),
         words(&track["mask"]),
         words(&track["hash"]),

@@ -6,7 +6,10 @@ use serde_json::json;
 use tower_audit_core::changes::TableName;
 use tower_audit_history::{History, HistoryError, Triggers, WithoutContext};
 
-use super::mask_key;
+use super::{
+    mask_key,
+    no_longer::{self, NoLonger},
+};
 use crate::{
     Done,
     output::{Output, one_line},
@@ -29,7 +32,7 @@ pub(super) struct Track {
 
     /// The same, with a keyed hash that tells which values are the same; TOWER_AUDIT_MASK_KEY has the key, as id:hexdigits
     #[arg(long, value_delimiter = ',', value_name = "COLUMN")]
-    hash: Vec<String>,
+    pub(super) hash: Vec<String>,
 
     /// The columns by which rows are told apart [default: the primary key]
     #[arg(long, value_delimiter = ',', value_name = "COLUMN")]
@@ -81,7 +84,9 @@ pub(super) async fn track(
     output: &mut Output,
 ) -> anyhow::Result<Done> {
     let (of, has_baseline) = (args.of.clone(), args.baseline);
-    match history.track(&of, wanted(args)).await {
+    let before = no_longer::tracked(history, &of).await?;
+    let wanted = wanted(args);
+    match history.track(&of, wanted.clone()).await {
         Err(HistoryError::NoMaskKey) => bail!(
             "hashed columns need a key: set {} to {}",
             mask_key::VARIABLE,
@@ -91,6 +96,9 @@ pub(super) async fn track(
     }
     if !output.is_json {
         output.line(one_line(&format!("{of} is tracked")))?;
+    }
+    if let Some(before) = before {
+        NoLonger::between(&before, &wanted)?.say(&of, output)?;
     }
     if has_baseline {
         return baseline(history, &of, output).await;

@@ -216,7 +216,8 @@ impl Cx<'_> {
             WithoutContext::Warn => ("WARNING", "recorded as the system''s"),
             WithoutContext::Require => (
                 "EXCEPTION",
-                "begin the transaction with one (`auditor.begin`)",
+                "begin the transaction with one (`auditor.begin`), or by hand: \
+                 SET LOCAL tower_audit.context = ''{\"actor_type\": \"user\", \"actor_id\": \"alice\"}''",
             ),
         };
         let code = match self.table.track.without_context {
