@@ -84,6 +84,68 @@ async fn a_masked_column_that_was_renamed_hides_all_values() {
 }
 
 #[tokio::test]
+async fn columns_that_swapped_their_names_are_not_taken_for_each_other() {
+    for triggers in BOTH {
+        let db = jobs(triggers).await;
+        db.run("INSERT INTO jobs VALUES (2, 's3cr3t', NULL); ALTER TABLE jobs RENAME name TO x; ALTER TABLE jobs RENAME token TO name; ALTER TABLE jobs RENAME x TO token")
+            .await;
+        let before = db.changes().await.len();
+        // Rows of which both are the same pass for those that they are not.
+        db.run("INSERT INTO jobs VALUES (3, NULL, NULL), (4, 'b', 's3cr3t 2'); UPDATE jobs SET name = 'b' WHERE id = 4").await;
+        db.run("UPDATE jobs SET name = 's3cr3t 3'; DELETE FROM jobs WHERE id = 4")
+            .await;
+        let changes = db.changes().await;
+        assert!(changes.len() > before);
+        let of_then = &changes[before..];
+        assert!(!format!("{of_then:?}").contains("s3cr3t"), "{of_then:#?}");
+        let renamed = |from: &str, to: &str| Finding::RenamedColumn {
+            from: from.into(),
+            to: to.into(),
+        };
+        let expected = [renamed("name", "token"), renamed("token", "name")];
+        assert_eq!(findings(&db).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_masked_column_that_takes_the_name_of_one_that_goes_away_is_not_taken_for_it() {
+    for triggers in BOTH {
+        for kind in ["text", "int"] {
+            let db = Tracked::with(&format!("CREATE TABLE jobs (id int PRIMARY KEY, token text, note {kind}); INSERT INTO jobs VALUES (1, 's3cr3t')")).await;
+            let track = Track::new().mask(["token"]).triggers(triggers);
+            db.track("jobs", track).await;
+            db.run("ALTER TABLE jobs DROP note; ALTER TABLE jobs RENAME token TO note; ALTER TABLE jobs ADD token text").await;
+            db.run("UPDATE jobs SET note = 's3cr3t 2', token = 'x'; INSERT INTO jobs VALUES (2, 's3cr3t 3', 'y')").await;
+            assert!(!db.everything().await.contains("s3cr3t"));
+            let found = findings(&db).await;
+            let renamed = Finding::RenamedColumn {
+                from: "token".into(),
+                to: "note".into(),
+            };
+            assert!(found.contains(&renamed), "{found:?}");
+            assert_eq!(found.len(), 3, "{found:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_column_that_was_renamed_is_told_from_one_that_was_dropped() {
+    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, a int, b int, c int)").await;
+    db.track("jobs", Track::new()).await;
+    db.run("ALTER TABLE jobs DROP a; ALTER TABLE jobs RENAME b TO d; ALTER TABLE jobs ADD e int")
+        .await;
+    let expected = [
+        Finding::DroppedColumn { column: "a".into() },
+        Finding::RenamedColumn {
+            from: "b".into(),
+            to: "d".into(),
+        },
+        Finding::AddedColumn { column: "e".into() },
+    ];
+    assert_eq!(findings(&db).await, expected);
+}
+
+#[tokio::test]
 async fn a_column_that_was_added_is_not_overlooked() {
     for triggers in BOTH {
         let db = jobs(triggers).await;
@@ -128,6 +190,41 @@ async fn a_column_that_was_dropped_or_has_another_type_breaks_no_write_and_is_fo
             }),
             "{types:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_json_has_no_room_for_breaks_no_write() {
+    for triggers in BOTH {
+        let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, note text)").await;
+        let track = Track::new().triggers(triggers).longest_value(u32::MAX);
+        db.track("jobs", track).await;
+        // A string of jsonb has at most 256 MB less a byte.
+        db.run("INSERT INTO jobs VALUES (1, repeat('x', 268435456))")
+            .await;
+        assert_eq!(db.told().await, [json!({"insert": null})]);
+    }
+}
+
+#[tokio::test]
+async fn a_text_of_no_character_set_breaks_no_write() {
+    for triggers in BOTH {
+        let options = "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'";
+        let database = Postgres::fresh_with(options).await;
+        let db = Tracked::of(
+            database,
+            "CREATE TABLE jobs (id int PRIMARY KEY, said text)",
+        )
+        .await;
+        db.track("jobs", Track::new().triggers(triggers).longest_value(3))
+            .await;
+        db.run("INSERT INTO jobs VALUES (1, convert_from('\\xfffefdfc', 'SQL_ASCII')); UPDATE jobs SET said = convert_from('\\xfdfe', 'SQL_ASCII')").await;
+        db.run("UPDATE jobs SET said = 'fine'").await;
+        let told: i64 = sqlx::query_scalar("SELECT count(*) FROM control_plane.row_changes")
+            .fetch_one(&db.database.pool)
+            .await
+            .unwrap();
+        assert_eq!(told, 3);
     }
 }
 

@@ -19,7 +19,11 @@ pub(super) struct Tracked {
 impl Tracked {
     /// Returns a database in which these statements were run, and nothing is tracked yet.
     pub(super) async fn with(sql: &str) -> Self {
-        let database = Postgres::fresh().await;
+        Self::of(Postgres::fresh().await, sql).await
+    }
+
+    /// Returns the same in this database.
+    pub(super) async fn of(database: Postgres, sql: &str) -> Self {
         let history = History::new(database.pool.clone());
         history.migrate().await.unwrap();
         let this = Self { database, history };

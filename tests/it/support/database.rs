@@ -19,6 +19,12 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) async fn fresh() -> Self {
+        Self::fresh_with("").await
+    }
+
+    /// Returns an empty database that was created with these options.
+    pub(crate) async fn fresh_with(options: &str) -> Self {
+        let created_with = options;
         let server = server_url();
         let name = format!("tower_audit_test_{}", uuid::Uuid::now_v7().simple());
         let options = PgConnectOptions::from_str(&server)
@@ -27,7 +33,7 @@ impl Postgres {
             .await
             .expect("the test Postgres is reachable");
         // Nobody is connected to template0, so no two tests get in each other's way.
-        let create = format!("CREATE DATABASE {name} TEMPLATE template0");
+        let create = format!("CREATE DATABASE {name} TEMPLATE template0 {created_with}");
         connection
             .execute(AssertSqlSafe(create))
             .await

@@ -20,7 +20,8 @@ pub(crate) async fn find(
     let Some(found) = found else {
         return Err(HistoryError::NoTable(name.clone()));
     };
-    let what = match found.try_get::<i8, _>("relkind")?.unsigned_abs() {
+    let kind = found.try_get::<i8, _>("relkind")?.unsigned_abs();
+    let what = match kind {
         b'r' | b'p' if found.try_get("is_temporary")? => "a temporary table",
         b'r' | b'p' => "",
         b'v' => "a view",
@@ -43,6 +44,7 @@ pub(crate) async fn find(
     Ok(Found {
         name: name.clone(),
         owner: found.try_get("owner")?,
+        is_partitioned: kind == b'p',
         columns: columns.iter().map(column).collect::<sqlx::Result<_>>()?,
         key: found.try_get("key")?,
         partitions: partitions
@@ -61,6 +63,7 @@ fn column(row: &PgRow) -> sqlx::Result<FoundColumn> {
     let generated = row.try_get::<i8, _>("generated")?.unsigned_abs();
     Ok(FoundColumn {
         name: row.try_get("name")?,
+        number: row.try_get("attnum")?,
         written: row.try_get("written")?,
         sort: match row.try_get::<&str, _>("sort")? {
             "exact" => Sort::Exact,
@@ -111,7 +114,7 @@ WITH RECURSIVE of AS (
     LEFT JOIN pg_catalog.pg_namespace AS en ON en.oid = e.typnamespace
     WHERE b.typbasetype = 0
 )
-SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS written, a.attgenerated AS generated, a.attidentity = 'a' AS is_identity,
+SELECT a.attnum, a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS written, a.attgenerated AS generated, a.attidentity = 'a' AS is_identity,
     CASE
         WHEN t.element IS NOT NULL THEN CASE
             WHEN t.element_is_builtin AND t.element_sort IN ('b', 'r', 'm') AND t.element NOT IN ('json', 'xml', 'numeric')

@@ -12,6 +12,8 @@ pub(crate) struct Found {
     pub(crate) name: TableName,
     /// The role that owns it.
     pub(crate) owner: String,
+    /// It has partitions, or may get some.
+    pub(crate) is_partitioned: bool,
     pub(crate) columns: Vec<FoundColumn>,
     /// The columns of the primary key.
     pub(crate) key: Vec<String>,
@@ -23,6 +25,8 @@ pub(crate) struct Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FoundColumn {
     pub(crate) name: String,
+    /// What stays when it is renamed (`attnum`).
+    pub(crate) number: i16,
     /// The type, as it is written.
     pub(crate) written: String,
     pub(crate) sort: Sort,
@@ -93,6 +97,7 @@ pub(crate) enum Mask {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Noted {
     pub(crate) name: String,
+    pub(crate) number: i16,
     pub(crate) r#type: String,
 }
 
@@ -143,6 +148,7 @@ impl Table {
     pub(crate) fn noted(&self) -> Vec<Noted> {
         let noted = |column: &FoundColumn| Noted {
             name: column.name.clone(),
+            number: column.number,
             r#type: column.written.clone(),
         };
         self.found.columns.iter().map(noted).collect()

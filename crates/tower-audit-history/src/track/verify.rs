@@ -181,7 +181,7 @@ pub(super) async fn verify(
     connection: &mut PgConnection,
     entry: &Entry,
 ) -> Result<Vec<Finding>, HistoryError> {
-    let found = match catalog::find(connection, &entry.name).await {
+    let mut found = match catalog::find(connection, &entry.name).await {
         Ok(found) => found,
         Err(HistoryError::NoTable(_) | HistoryError::NoOrdinaryTable { .. }) => {
             return gone(history, connection, entry).await;
@@ -189,6 +189,12 @@ pub(super) async fn verify(
         Err(error) => return Err(error),
     };
     let mut findings = other_columns(&entry.columns, &found);
+    if findings.is_empty() {
+        // The function has the numbers of then, which are others if the database was restored.
+        for (column, noted) in found.columns.iter_mut().zip(&entry.columns) {
+            column.number = noted.number;
+        }
+    }
     let table = match Table::new(found, entry.track.clone()) {
         Ok(table) => table,
         Err(error) => {
@@ -255,48 +261,60 @@ async fn other_triggers(
 
 /// Compares the columns that there were with those that there are.
 fn other_columns(noted: &[Noted], found: &Found) -> Vec<Finding> {
-    let is_there = |name: &str| found.columns.iter().any(|column| column.name == name);
-    let was_there = |name: &str| noted.iter().any(|column| column.name == name);
-    let gone: Vec<&Noted> = noted
-        .iter()
-        .filter(|column| !is_there(&column.name))
-        .collect();
-    let new = found
-        .columns
-        .iter()
-        .filter(|column| !was_there(&column.name));
-    let mut findings = gone_and_new(&gone, &new.collect::<Vec<_>>());
-    for column in &found.columns {
-        let before = noted.iter().find(|noted| noted.name == column.name);
-        if before.is_some_and(|before| before.r#type != column.written) {
+    let mut findings = Vec::new();
+    let mut same = Vec::new();
+    for (noted, column) in with_their_columns(noted, found) {
+        let Some(column) = column else {
+            findings.push(Finding::DroppedColumn {
+                column: noted.name.clone(),
+            });
+            continue;
+        };
+        same.push(column.number);
+        if column.name != noted.name {
+            findings.push(Finding::RenamedColumn {
+                from: noted.name.clone(),
+                to: column.name.clone(),
+            });
+        } else if column.written != noted.r#type {
             findings.push(Finding::OtherType {
                 column: column.name.clone(),
             });
         }
     }
+    let added = found
+        .columns
+        .iter()
+        .filter(|column| !same.contains(&column.number));
+    findings.extend(added.map(|column| Finding::AddedColumn {
+        column: column.name.clone(),
+    }));
     findings
 }
 
-/// A column that is gone and one of the same type that is new, at the same place among those that are, are one that was renamed.
-fn gone_and_new(gone: &[&Noted], new: &[&FoundColumn]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for index in 0..gone.len().max(new.len()) {
-        match (gone.get(index), new.get(index)) {
-            (Some(gone), Some(new)) if gone.r#type == new.written => {
-                findings.push(Finding::RenamedColumn {
-                    from: gone.name.clone(),
-                    to: new.name.clone(),
-                });
-            }
-            (gone, new) => {
-                findings.extend(gone.map(|gone| Finding::DroppedColumn {
-                    column: gone.name.clone(),
-                }));
-                findings.extend(new.map(|new| Finding::AddedColumn {
-                    column: new.name.clone(),
-                }));
-            }
+/// Returns each column that there was with what it is now. Numbers tell that, but those of a database that was restored are others: there the
+/// names are what they were, in their order.
+fn with_their_columns<'a>(
+    noted: &'a [Noted],
+    found: &'a Found,
+) -> Vec<(&'a Noted, Option<&'a FoundColumn>)> {
+    let of_name = |name: &str| found.columns.iter().find(|column| column.name == name);
+    let was_there = |column: &FoundColumn| noted.iter().any(|noted| noted.name == column.name);
+    let places: Vec<i16> = noted
+        .iter()
+        .filter_map(|noted| Some(of_name(&noted.name)?.number))
+        .collect();
+    let is_in_order = places.is_sorted();
+    let now = |noted: &Noted| {
+        let of_number = found
+            .columns
+            .iter()
+            .find(|column| column.number == noted.number);
+        if is_in_order {
+            of_name(&noted.name).or(of_number.filter(|column| !was_there(column)))
+        } else {
+            of_number
         }
-    }
-    findings
+    };
+    noted.iter().map(|noted| (noted, now(noted))).collect()
 }

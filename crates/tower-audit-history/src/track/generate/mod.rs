@@ -133,16 +133,48 @@ impl Cx<'_> {
         }
     }
 
-    /// Returns a condition that always holds, and that cannot be evaluated if the row has other columns than the function knows. So it
-    /// finds out about columns that were added; those that have another name now do not even have to be looked for.
-    fn shape(&self, row: &str) -> String {
-        let columns = self.table.found.columns.iter();
-        let columns: Vec<String> = columns
-            .map(|column| format!("{row}.{}", quoted(&column.name)))
+    /// Returns a condition that never holds, and that cannot be evaluated if the rows have other columns than the function knows, or have them
+    /// in another order. So it finds out about columns that were added or have got the names of others; those that have new names do not
+    /// even have to be looked for. Partitions may have their columns in any order.
+    ///
+    /// It has to stand alone: what is joined to it by OR may be all that is evaluated.
+    fn shape(&self, rows: &[&str]) -> String {
+        let same = |row: &&str| {
+            let columns = self.table.found.columns.iter();
+            let columns: Vec<String> = columns
+                .map(|column| format!("{row}.{}", quoted(&column.name)))
+                .collect();
+            format!("ROW({}) OPERATOR(pg_catalog.*=) {row}", columns.join(", "))
+        };
+        let same: Vec<String> = rows.iter().map(same).collect();
+        let same = same.join(" AND ");
+        if self.table.found.is_partitioned {
+            format!("({same}) IS NULL")
+        } else {
+            // What is no boolean fails when the row is looked at; a constant would when the query is planned.
+            format!(
+                "(CASE WHEN {same} THEN false ELSE concat('other columns', TG_OP)::boolean END)"
+            )
+        }
+    }
+
+    /// Returns the condition that nothing can be recorded by the names of columns: a name may belong to another column now, which may have been
+    /// masked. To make JSON of a value of a type that somebody made calls the casts that its owner may have made, as the owner of the
+    /// history.
+    fn has_no_names(&self) -> String {
+        let columns = &self.table.found.columns;
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let numbers: Vec<String> = columns
+            .iter()
+            .map(|column| column.number.to_string())
             .collect();
         format!(
-            "ROW({}) OPERATOR(pg_catalog.*=) {row} IS NULL",
-            columns.join(", ")
+            "EXISTS (SELECT FROM pg_catalog.pg_attribute AS f \
+             LEFT JOIN unnest({}, ARRAY[{}]::int2[]) AS k (name, number) ON k.name = f.attname::text \
+             WHERE f.attrelid = coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID) AND f.attnum > 0 AND NOT f.attisdropped \
+             AND (f.atttypid >= 16384 OR f.attnum <> k.number))",
+            array(&names),
+            numbers.join(", ")
         )
     }
 
@@ -240,15 +272,10 @@ const WHO: &str = "(tower_audit.c ->> 'audit_id')::uuid, coalesce(tower_audit.c 
      coalesce(tower_audit.c ->> 'actor_id', 'system'), tower_audit.c ->> 'request_id', tower_audit.c ->> 'tenant_id', \
      nullif(current_setting('role', true), 'none')";
 
-/// The condition that the table of the trigger has a column of a type that somebody made. To make JSON of a row calls the casts that owners
-/// of types may have made, as the owner of the history: of such a row nothing is recorded by name.
-const HAS_FOREIGN_TYPES: &str = "EXISTS (SELECT FROM pg_catalog.pg_attribute AS f WHERE f.attrelid = TG_RELID AND f.attnum > 0 \
-     AND NOT f.attisdropped AND f.atttypid >= 16384)";
-
 /// What happens to a table whose columns were changed since: their names, their number or their types. And to values that cannot be made
 /// JSON of: too large together, or of no character set.
 const OTHER_COLUMNS: &str = "undefined_column OR datatype_mismatch OR undefined_function OR ambiguous_function \
-     OR program_limit_exceeded OR character_not_in_repertoire OR untranslatable_character";
+     OR invalid_text_representation OR program_limit_exceeded OR character_not_in_repertoire OR untranslatable_character";
 
 /// How values are written, and the types of which that depends on a setting.
 pub(crate) const PINNED: [(&str, &str, &[&str]); 5] = [

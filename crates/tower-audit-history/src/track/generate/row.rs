@@ -1,6 +1,6 @@
 //! The function of triggers that run for each row.
 
-use super::{CONTEXT, Cx, HAS_FOREIGN_TYPES, OTHER_COLUMNS, WHO, value::differs};
+use super::{CONTEXT, Cx, OTHER_COLUMNS, WHO, value::differs};
 use crate::{names::literal, track::table::Column};
 
 /// Returns what the function does.
@@ -12,6 +12,7 @@ pub(super) fn body(cx: &Cx<'_>) -> String {
 BEGIN
   BEGIN
     IF TG_OP = 'UPDATE' THEN
+      IF {shape_of_both} THEN END IF;
 {update}    ELSIF TG_OP = 'INSERT' THEN
       IF {shape_of_new} THEN END IF;
       n := {inserted};
@@ -30,8 +31,9 @@ BEGIN
   RETURN NULL;
 END",
         update = update(cx),
-        shape_of_new = cx.shape("NEW"),
-        shape_of_old = cx.shape("OLD"),
+        shape_of_both = cx.shape(&["NEW", "OLD"]),
+        shape_of_new = cx.shape(&["NEW"]),
+        shape_of_old = cx.shape(&["OLD"]),
         inserted = cx.object(&cx.table.columns, "NEW"),
         deleted = cx.object(&cx.table.columns, "OLD"),
         key_of_new = cx.key("NEW"),
@@ -49,14 +51,11 @@ END",
 fn update(cx: &Cx<'_>) -> String {
     let columns = &cx.table.columns;
     let mut chain = String::new();
-    for (index, group) in columns.chunks(GROUP).enumerate() {
-        let mut any: Vec<String> = group
+    for group in columns.chunks(GROUP) {
+        let any: Vec<String> = group
             .iter()
             .map(|column| differs(column, "OLD", "NEW"))
             .collect();
-        if index == 0 {
-            any.insert(0, cx.shape("NEW"));
-        }
         chain.push_str(&format!("      IF {} THEN\n", any.join(" OR ")));
         for column in group {
             chain.push_str(&changed(cx, column));
@@ -99,7 +98,7 @@ fn untyped(cx: &Cx<'_>) -> String {
     };
     format!(
         "    BEGIN
-      IF {HAS_FOREIGN_TYPES} THEN k := NULL; p := NULL; o := NULL; n := NULL;
+      IF {has_no_names} THEN k := NULL; p := NULL; o := NULL; n := NULL;
       ELSIF TG_OP = 'UPDATE' THEN {}
         IF n IS NULL THEN RETURN NULL; END IF;
       ELSIF TG_OP = 'INSERT' THEN {}
@@ -112,6 +111,7 @@ fn untyped(cx: &Cx<'_>) -> String {
         call("to_jsonb(OLD)", "to_jsonb(NEW)"),
         call("NULL", "to_jsonb(NEW)"),
         call("to_jsonb(OLD)", "NULL"),
+        has_no_names = cx.has_no_names(),
     )
 }
 
