@@ -9,9 +9,9 @@ use tower_audit_core::changes::{Columns, TableName};
 use crate::{
     History, HistoryError,
     error::code,
-    migrate::as_triggers_do,
+    migrate::{as_triggers_do, look},
     names::{literal, quoted, quoted_table},
-    read::Live,
+    read::{Live, record},
 };
 
 impl History {
@@ -29,9 +29,9 @@ impl History {
     /// Returns [`HistoryError::NotTracked`] if it is not tracked, [`HistoryError::NoKey`] for a table without a key, and
     /// [`HistoryError::Database`] otherwise, also if the user does not own the history.
     pub async fn baseline(&self, table: &TableName) -> Result<u64, HistoryError> {
-        let mut connection = self.pool.acquire().await?;
-        let live = Live::find(self, &mut connection, table).await?;
-        drop(connection);
+        let mut tx = look(self).await?;
+        let live = Live::find(self, &mut tx, table).await?;
+        tx.rollback().await?;
         if live.table.key.is_empty() {
             return Err(HistoryError::NoKey(table.clone()));
         }
@@ -105,11 +105,12 @@ fn statement(history: &History, live: &Live<'_>, has_last: bool) -> String {
     let descending = descending.collect::<Vec<_>>().join(", ");
     let name = live.table.name();
     format!(
-        "WITH r AS MATERIALIZED (SELECT b.* FROM jsonb_populate_record(NULL::{table}, $1) AS k, \
+        "WITH r AS MATERIALIZED (SELECT b.* FROM {}, \
              LATERAL (SELECT * FROM {table} AS t {after} ORDER BY {} LIMIT $2 FOR SHARE) AS b), \
          made AS (INSERT INTO {} (operation, table_schema, table_name, key, new, actor_type, actor_id) \
              SELECT 'baseline', {}, {}, {}, {}, 'system', 'system' FROM r RETURNING 1) \
          SELECT (SELECT count(*) FROM made) AS count, (SELECT jsonb_build_object({raw}) FROM r ORDER BY {descending} LIMIT 1) AS key",
+        record("$1", "k", &live.table.key),
         of("t"),
         history.names.quoted(""),
         literal(name.schema()),

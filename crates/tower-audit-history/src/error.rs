@@ -60,8 +60,11 @@ pub enum HistoryError {
     /// The table has no key, so its rows cannot be told apart.
     #[error("the rows of {0} have no key by which to tell them apart: give one, `Track::key`")]
     NoKey(TableName),
+    /// The key is masked, so nobody can ask for a row.
+    #[error("the key of {0} is masked: the history does not know which row was which")]
+    MaskedKey(TableName),
     /// The key does not name the columns of the table's key.
-    #[error("the key of {table} is {}: write it as a JSON object", .columns.join(", "))]
+    #[error("the key of {table} is {}: name each of these columns, and no other", .columns.join(", "))]
     OtherKey {
         /// The table.
         table: TableName,

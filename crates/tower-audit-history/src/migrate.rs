@@ -108,15 +108,29 @@ impl History {
 pub(crate) async fn begin(
     history: &History,
 ) -> Result<Transaction<'static, Postgres>, HistoryError> {
-    let begin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000";
-    let mut tx = history.pool.begin_with(begin).await?;
+    let begin = format!(
+        "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000; {}",
+        as_triggers_do()
+    );
+    let mut tx = history.pool.begin_with(AssertSqlSafe(begin)).await?;
     let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK);
     lock.execute(&mut *tx).await?;
     Ok(tx)
 }
 
-/// Returns statements that set for a transaction what the triggers set: that nothing that somebody else has put into a schema is called, and
-/// how values are written.
+/// Begins a transaction that only looks, at one moment.
+pub(crate) async fn look(
+    history: &History,
+) -> Result<Transaction<'static, Postgres>, HistoryError> {
+    let begin = format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}",
+        as_triggers_do()
+    );
+    Ok(history.pool.begin_with(AssertSqlSafe(begin)).await?)
+}
+
+/// Returns statements that set for a transaction what the triggers set: that nothing that somebody else has put into a schema is called, that
+/// types are named with their schemas, and how values are written.
 pub(crate) fn as_triggers_do() -> String {
     let mut sql = "SET LOCAL search_path = pg_catalog, pg_temp".to_owned();
     for (setting, value, _) in PINNED {

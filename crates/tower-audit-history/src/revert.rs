@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::{
     AuditedTransaction, History, HistoryError,
-    migrate::as_triggers_do,
+    migrate::{as_triggers_do, look},
     names::{literal, quoted, quoted_table},
-    read::Live,
+    read::{Live, record},
     track::{
         Entry, entries,
         table::{Column, Generated},
@@ -50,14 +50,15 @@ impl History {
     /// Returns [`HistoryError::NoChange`] if there is no such change, [`HistoryError::Irreversible`] if it cannot be taken back from what
     /// the history knows, and [`HistoryError::Database`] otherwise.
     pub async fn revert(&self, change: Uuid) -> Result<Revert, HistoryError> {
-        let mut connection = self.pool.acquire().await?;
-        let change = self.change_on(&mut connection, change).await?;
+        let mut tx = look(self).await?;
+        let change = self.change_on(&mut tx, change).await?;
         let change = change.ok_or(HistoryError::NoChange)?;
-        let table = self.name_of_now(&mut connection, &change).await?;
-        let live = Live::find(self, &mut connection, &table).await?;
-        let doc = self.doc(&mut connection, &change).await?;
+        let table = self.name_of_now(&mut tx, &change).await?;
+        let live = Live::find(self, &mut tx, &table).await?;
+        let doc = self.doc(&mut tx, &change).await?;
         let mut revert = plan(&live, change, doc)?;
-        revert.takes_along = takes_along(&mut connection, &table, &revert.change).await?;
+        revert.takes_along = takes_along(&mut tx, &table, &revert.change).await?;
+        tx.rollback().await?;
         Ok(revert)
     }
 
@@ -219,7 +220,7 @@ fn update(live: &Live<'_>, restored: &[&Column], new: &Columns) -> String {
         "UPDATE {} AS r SET {} FROM {} WHERE {}{}",
         quoted_table(live.table.name()),
         set.join(", "),
-        values(live),
+        values(live, restored),
         live.has_key(),
         is_as_left(live, new)
     )
@@ -229,7 +230,7 @@ fn delete(live: &Live<'_>, new: &Columns) -> String {
     format!(
         "DELETE FROM {} AS r USING {} WHERE {}{}",
         quoted_table(live.table.name()),
-        values(live),
+        values(live, &[]),
         live.has_key(),
         is_as_left(live, new)
     )
@@ -243,17 +244,23 @@ fn insert(live: &Live<'_>, restored: &[&Column]) -> String {
         quoted_table(live.table.name()),
         names.collect::<Vec<_>>().join(", "),
         values_before.collect::<Vec<_>>().join(", "),
-        values(live)
+        values(live, restored)
     )
 }
 
-/// Returns where the values come from: `d` is the document, `k` the key and `p` what was before, both as records of the table.
-fn values(live: &Live<'_>) -> String {
-    let table = quoted_table(live.table.name());
-    format!(
-        "(SELECT {{doc}}::text::jsonb AS doc) AS d, jsonb_populate_record(NULL::{table}, d.doc -> 'key') AS k, \
-         jsonb_populate_record(NULL::{table}, d.doc -> 'old') AS p"
-    )
+/// Returns where the values come from: `d` is the document, `k` the key and `p` what these columns were before.
+fn values(live: &Live<'_>, restored: &[&Column]) -> String {
+    let key = record("d.doc -> 'key'", "k", &live.table.key);
+    let mut values = format!("(SELECT {{doc}}::text::jsonb AS doc) AS d, {key}");
+    let columns: Vec<&Column> = restored
+        .iter()
+        .copied()
+        .filter(|column| !column.found.is_json)
+        .collect();
+    if !columns.is_empty() {
+        values += &format!(", {}", record("d.doc -> 'old'", "p", columns));
+    }
+    values
 }
 
 /// Returns the columns that can get what they were, and the names of those that cannot.

@@ -464,6 +464,26 @@ async fn an_untracked_table_is_not_recorded_and_keeps_its_history() {
 }
 
 #[tokio::test]
+async fn a_partition_that_was_detached_is_found_if_it_is_still_recorded_under_the_name_of_its_table()
+ {
+    let db = Tracked::with(PARTITIONED).await;
+    let track = || Track::new().triggers(Triggers::Statement);
+    db.track("t", track()).await;
+    db.run("ALTER TABLE t DETACH PARTITION t_1").await;
+    let stray = |event: &str| Finding::StrayTrigger {
+        on: name("t_1"),
+        trigger: format!("00_tower_audit_row_changes_{event}"),
+    };
+    let expected = ["truncate", "insert", "update", "delete"].map(stray);
+    assert_eq!(findings(&db).await, expected);
+    db.track("t", track()).await;
+    db.run("INSERT INTO t_1 VALUES (1, '2026-01-05'); DELETE FROM t_1; TRUNCATE t_1")
+        .await;
+    assert_eq!(db.told().await.len(), 0);
+    db.assert_well().await;
+}
+
+#[tokio::test]
 async fn a_database_that_was_dumped_and_restored_goes_on() {
     let db = Tracked::with(PARTITIONED).await;
     db.run(

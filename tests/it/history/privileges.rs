@@ -1,7 +1,7 @@
 //! Who may do what to the history: as little as they need.
 
-use sqlx::{Connection as _, Executor as _, PgConnection};
-use tower_audit_history::{History, Track, Triggers};
+use sqlx::{Connection as _, Executor as _, PgConnection, postgres::PgPoolOptions};
+use tower_audit_history::{Finding, History, Track, Triggers};
 
 use super::support::{Tracked, name};
 
@@ -246,4 +246,29 @@ async fn nothing_that_somebody_put_into_public_runs_as_whoever_looks_back() {
     assert_eq!(before, after);
     tx.commit().await.unwrap();
     assert_eq!(db.told().await.pop().unwrap()["new"]["a"], "a");
+}
+
+#[tokio::test]
+async fn a_schema_in_foreign_hands_is_found() {
+    let db = jobs(Triggers::Row).await;
+    db.assert_well().await;
+    let role = Role::new(&db, "ALTER SCHEMA control_plane OWNER TO {role}").await;
+    let found = db.history.verify().await.unwrap();
+    let owner = role.0.clone();
+    assert_eq!(found, [(None, Finding::SchemaOfAnother { owner })]);
+    db.run("ALTER SCHEMA control_plane OWNER TO CURRENT_USER")
+        .await;
+    role.drop(&db).await;
+}
+
+#[tokio::test]
+async fn types_are_the_same_whatever_path_whoever_looks_has() {
+    let db = Tracked::with("CREATE TYPE kind AS ENUM ('a'); CREATE TABLE jobs (id int PRIMARY KEY, kind kind, kinds kind[])").await;
+    db.track("jobs", Track::new()).await;
+    let options = db.database.options.clone();
+    let pool = PgPoolOptions::new()
+        .connect_with(options.options([("search_path", "control_plane")]))
+        .await
+        .unwrap();
+    assert_eq!(History::new(pool).verify().await.unwrap(), []);
 }

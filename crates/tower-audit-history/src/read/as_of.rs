@@ -1,7 +1,7 @@
 //! What a row was at a moment.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 use tower_audit_core::changes::{ChangeCursor, Columns, RowChange, TableName};
 
 use super::{
@@ -10,11 +10,10 @@ use super::{
     stream::Stream,
     walk::{Backward, Forward, Step},
 };
-use crate::{History, HistoryError, migrate::as_triggers_do};
+use crate::{History, HistoryError, migrate::look};
 
 impl History {
-    /// Returns what the row of this key was at this moment: a JSON object of the columns of the key, with the values as the history has
-    /// them.
+    /// Returns what the row of this key was at this moment: a JSON object of the columns of the key.
     ///
     /// It follows the row through changes of its key and of the name of its table. Where the history does not reach back to the begin of
     /// the row, it goes back from what the row is now. All of it is read from one snapshot. What was before the
@@ -22,33 +21,48 @@ impl History {
     ///
     /// # Errors
     ///
-    /// Returns [`HistoryError::NotTracked`], [`HistoryError::NoKey`] or [`HistoryError::OtherKey`] if the row cannot be named like that, and
-    /// [`HistoryError::Database`] otherwise.
+    /// Returns an error as [`spelled_key`](Self::spelled_key) does if the row cannot be named like that, and [`HistoryError::Database`]
+    /// otherwise.
     pub async fn as_of(
         &self,
         table: &TableName,
         key: &Columns,
         time: DateTime<Utc>,
     ) -> Result<AsOf, HistoryError> {
-        let begin = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}",
-            as_triggers_do()
-        );
-        let mut tx = self.pool.begin_with(AssertSqlSafe(begin)).await?;
+        let mut tx = look(self).await?;
         let live = Live::find(self, &mut tx, table).await?;
-        live.check(key)?;
+        let key = live.spelled(&mut tx, key).await?;
         if time < live.begun_at {
             return Ok(AsOf::Unknown);
         }
         let walk = Walk {
             connection: &mut tx,
             live: &live,
-            key,
+            key: &key,
             until: time + TimeDelta::microseconds(1),
         };
         let found = walk.back().await?;
         tx.rollback().await?;
         Ok(found)
+    }
+
+    /// Returns the key of a row as the history of this table spells it, which is what a [filter](tower_audit_core::changes::ChangeFilter::row)
+    /// takes: `7` for `"7"` of a number, `"1.50"` for `1.5` of a `numeric(6, 2)`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`HistoryError::NotTracked`], [`HistoryError::NoKey`], [`HistoryError::MaskedKey`] or [`HistoryError::OtherKey`] if no row can be
+    /// named like that, and [`HistoryError::Database`] otherwise, also if a value is none of its column.
+    pub async fn spelled_key(
+        &self,
+        table: &TableName,
+        key: &Columns,
+    ) -> Result<Columns, HistoryError> {
+        let mut tx = look(self).await?;
+        let live = Live::find(self, &mut tx, table).await?;
+        let key = live.spelled(&mut tx, key).await?;
+        tx.rollback().await?;
+        Ok(key)
     }
 }
 

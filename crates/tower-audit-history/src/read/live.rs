@@ -8,7 +8,7 @@ use tower_audit_core::changes::{Columns, TableName};
 use crate::{
     History, HistoryError,
     names::{Names, quoted, quoted_table},
-    track::{Table, catalog, entry, generate::Expressions},
+    track::{Table, catalog, entry, generate::Expressions, table::Column},
 };
 
 /// A table of which rows are looked up by their key.
@@ -54,10 +54,30 @@ impl<'a> Live<'a> {
         Expressions::new(&self.history.names, &self.table)
     }
 
+    /// Returns a key as the history spells it.
+    pub(crate) async fn spelled(
+        &self,
+        connection: &mut PgConnection,
+        key: &Columns,
+    ) -> Result<Columns, HistoryError> {
+        self.check(key)?;
+        let sql = format!(
+            "SELECT {} FROM {}",
+            self.expressions().key("k"),
+            record("$1", "k", &self.table.key)
+        );
+        let spelled = sqlx::query_scalar(AssertSqlSafe(sql)).bind(Value::Object(key.clone()));
+        let Json(spelled) = spelled.fetch_one(connection).await?;
+        Ok(spelled)
+    }
+
     /// Makes sure that a key names the columns of the table's key.
-    pub(crate) fn check(&self, key: &Columns) -> Result<(), HistoryError> {
+    fn check(&self, key: &Columns) -> Result<(), HistoryError> {
         if self.table.key.is_empty() {
             return Err(HistoryError::NoKey(self.table.name().clone()));
+        }
+        if self.table.key.iter().any(|column| column.mask.is_some()) {
+            return Err(HistoryError::MaskedKey(self.table.name().clone()));
         }
         let columns: Vec<String> = self
             .table
@@ -92,8 +112,9 @@ impl<'a> Live<'a> {
     ) -> Result<Option<Columns>, HistoryError> {
         let table = quoted_table(self.table.name());
         let sql = format!(
-            "SELECT {} FROM {table} AS r, jsonb_populate_record(NULL::{table}, $1) AS k WHERE {}",
+            "SELECT {} FROM {table} AS r, {} WHERE {}",
             self.expressions().row("r"),
+            record("$1", "k", &self.table.key),
             self.has_key()
         );
         let row: Option<Json<Columns>> = sqlx::query_scalar(AssertSqlSafe(sql))
@@ -102,4 +123,21 @@ impl<'a> Live<'a> {
             .await?;
         Ok(row.map(|Json(row)| row))
     }
+}
+
+/// Returns a record of these columns, of which there is at least one, out of a JSON object. Not one of the table: of the other columns there may
+/// be some that cannot be NULL.
+pub(crate) fn record<'c>(
+    object: &str,
+    name: &str,
+    columns: impl IntoIterator<Item = &'c Column>,
+) -> String {
+    let columns = columns
+        .into_iter()
+        .map(|column| format!("{} {}", quoted(&column.found.name), column.found.written));
+    let columns: Vec<String> = columns.collect();
+    format!(
+        "jsonb_to_record({object}) AS {name} ({})",
+        columns.join(", ")
+    )
 }

@@ -7,5 +7,5 @@ mod row;
 mod stream;
 mod walk;
 
-pub(crate) use live::Live;
+pub(crate) use live::{Live, record};
 pub use walk::AsOf;

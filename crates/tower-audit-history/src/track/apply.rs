@@ -9,12 +9,12 @@ use super::{
     catalog, entries,
     generate::{function, signature},
     triggers::{self, Trigger},
-    verify::verify,
+    verify::{stray_triggers, verify},
 };
 use crate::{
     History, HistoryError,
     error::code,
-    migrate::{begin, execute},
+    migrate::{begin, execute, look},
     names::{quoted, quoted_table},
 };
 
@@ -67,14 +67,17 @@ impl History {
 
     /// Returns whether a table is tracked in this way, and nothing is wrong with it.
     async fn is_tracked(&self, name: &TableName, track: &Track) -> Result<bool, HistoryError> {
-        let mut connection = self.pool.acquire().await?;
-        let entry = match super::entry(self, &mut connection, name).await {
+        let mut tx = look(self).await?;
+        let entry = match super::entry(self, &mut tx, name).await {
             Ok(entry) if entry.track == *track => entry,
             Ok(_) | Err(HistoryError::NotTracked(_)) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let has_key = track.hash.is_empty() || self.has_key(&mut connection).await?;
-        Ok(has_key && verify(self, &mut connection, &entry).await?.is_empty())
+        if !verify(self, &mut tx, &entry).await?.is_empty() {
+            return Ok(false);
+        }
+        // Last: a user who may not look at the keys can do nothing more in here.
+        Ok(track.hash.is_empty() || self.has_key(&mut tx).await?)
     }
 
     /// Returns whether the triggers have the key of this history, as far as the user may know.
@@ -161,7 +164,9 @@ async fn make_triggers(
         let mut wanted = wanted.iter();
         trigger.is_enabled && wanted.any(|wanted| wanted.trigger.is_like(trigger))
     };
-    let mut sql = String::new();
+    let function = names.function(table.name());
+    let stray = stray_triggers(history, connection, table, &function).await?;
+    let mut sql: String = stray.iter().map(drop_sql).collect();
     let mut dropped: Vec<&TableName> = Vec::new();
     // Those that came with the table's go with it, and come again.
     for trigger in there

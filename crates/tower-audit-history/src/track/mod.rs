@@ -2,11 +2,12 @@
 //!
 //! - `settings`: what somebody wants. `catalog`: what there is. `table`: both together.
 //! - `generate`: the function of the triggers, as text.
-//! - `apply`: makes it. `books`: notes it. `verify`: compares it with what it should be.
+//! - `apply`: makes it. `books`: notes it. `verify`: compares it with what it should be, and its `columns` with those that it had.
 
 mod apply;
 mod books;
 pub(crate) mod catalog;
+mod columns;
 pub(crate) mod generate;
 mod settings;
 pub(crate) mod table;

@@ -10,12 +10,13 @@ use tower_audit_core::changes::TableName;
 use super::{
     Entry, Table, Track,
     apply::source,
-    catalog, entries,
+    catalog,
+    columns::other_columns,
+    entries,
     generate::body,
-    table::{Found, FoundColumn, Noted},
     triggers::{self, Trigger},
 };
-use crate::{History, HistoryError, partitions};
+use crate::{History, HistoryError, migrate::look, partitions};
 
 /// A table that is tracked.
 #[derive(Clone, Debug)]
@@ -93,6 +94,18 @@ pub enum Finding {
         /// What is wrong.
         what: String,
     },
+    /// A table that is no partition of it any more has a trigger of this table, which records changes under its name.
+    StrayTrigger {
+        /// The table.
+        on: TableName,
+        /// The trigger.
+        trigger: String,
+    },
+    /// The schema of the history belongs to a role that may drop it, and that is neither its owner nor a member of that role.
+    SchemaOfAnother {
+        /// The role.
+        owner: String,
+    },
     /// There are changes in the partition for everything else: nobody made one for their month.
     ChangesWithoutPartition,
     /// There is no partition for the next month.
@@ -123,6 +136,12 @@ impl fmt::Display for Finding {
             Self::DroppedColumn { column } => write!(f, "the column {column} was dropped: track the table again"),
             Self::OtherType { column } => write!(f, "the column {column} has another type now: track the table again"),
             Self::SettingsDoNotFit { what } => write!(f, "the settings do not fit any more: {what}"),
+            Self::StrayTrigger { on, trigger } => {
+                write!(f, "{on}, which is none of its partitions any more, has its trigger {trigger}: track the table again")
+            }
+            Self::SchemaOfAnother { owner } => {
+                write!(f, "the schema of the history belongs to {owner}, who may drop it: give it to the owner of the history (ALTER SCHEMA ... OWNER TO)")
+            }
             Self::ChangesWithoutPartition => {
                 f.write_str("changes found no partition of their month: run `History::create_partitions`, daily")
             }
@@ -140,10 +159,10 @@ impl History {
     ///
     /// Returns [`HistoryError::NotMigrated`] if there is no history, and [`HistoryError::Database`] otherwise.
     pub async fn status(&self) -> Result<Vec<TrackedTable>, HistoryError> {
-        let mut connection = self.pool.acquire().await?;
+        let mut tx = look(self).await?;
         let mut tracked = Vec::new();
-        for entry in entries(self, &mut connection).await? {
-            let findings = verify(self, &mut connection, &entry).await?;
+        for entry in entries(self, &mut tx).await? {
+            let findings = verify(self, &mut tx, &entry).await?;
             tracked.push(TrackedTable {
                 name: entry.name,
                 track: entry.track,
@@ -153,6 +172,7 @@ impl History {
                 findings,
             });
         }
+        tx.rollback().await?;
         Ok(tracked)
     }
 
@@ -169,7 +189,8 @@ impl History {
             findings.extend(of_it.map(|finding| (Some(table.name.clone()), finding)));
         }
         let mut connection = self.pool.acquire().await?;
-        let of_itself = partitions::findings(self, &mut connection).await?;
+        let mut of_itself = partitions::findings(self, &mut connection).await?;
+        of_itself.extend(other_schema(self, &mut connection).await?);
         findings.extend(of_itself.into_iter().map(|finding| (None, finding)));
         Ok(findings)
     }
@@ -205,19 +226,27 @@ pub(super) async fn verify(
         }
     };
     findings.extend(other_triggers(history, connection, &table).await?);
-    let key_id = history.mask_key.as_ref().map(|key| key.id());
+    let stray = stray_triggers(history, connection, &table, &entry.function).await?;
+    findings.extend(stray.into_iter().map(|stray| Finding::StrayTrigger {
+        on: stray.on,
+        trigger: stray.name,
+    }));
     match source(history, connection, &entry.function).await? {
         None => findings.push(Finding::MissingFunction),
-        // Without the key its id is not known.
-        Some(_) if key_id.is_none() && !table.track.hash.is_empty() => {}
-        Some((text, is_safe)) => {
-            let is_other = text != body(&history.names, &table, key_id) || !is_safe;
-            if is_other && findings.is_empty() {
-                findings.push(Finding::OtherFunction);
-            }
+        Some(source) if findings.is_empty() && is_other(history, &table, &source) => {
+            findings.push(Finding::OtherFunction);
         }
+        Some(_) => {}
     }
     Ok(findings)
+}
+
+/// Returns whether a function is not the one that the settings make.
+fn is_other(history: &History, table: &Table, (text, is_safe): &(String, bool)) -> bool {
+    let key_id = history.mask_key.as_ref().map(|key| key.id());
+    // Without the key its id is not known.
+    let is_unknown = key_id.is_none() && !table.track.hash.is_empty();
+    !is_unknown && (*text != body(&history.names, table, key_id) || !is_safe)
 }
 
 /// Says what became of a table that is not there under its name.
@@ -234,6 +263,39 @@ async fn gone(
         Some(trigger) => Finding::RenamedTable { to: trigger.on },
         None => Finding::Gone,
     }])
+}
+
+/// Returns the triggers of a table that others have, which are none of its partitions.
+pub(super) async fn stray_triggers(
+    history: &History,
+    connection: &mut PgConnection,
+    table: &Table,
+    function: &str,
+) -> Result<Vec<Trigger>, HistoryError> {
+    let mut triggers = triggers::everywhere(connection, &history.names).await?;
+    triggers.retain(|trigger| {
+        trigger.function == function
+            && trigger.on != *table.name()
+            && !table.found.partitions.contains(&trigger.on)
+    });
+    Ok(triggers)
+}
+
+/// Finds out whether the schema is in foreign hands.
+async fn other_schema(
+    history: &History,
+    connection: &mut PgConnection,
+) -> Result<Option<Finding>, HistoryError> {
+    let owner = sqlx::query_scalar(
+        "SELECT pg_catalog.pg_get_userbyid(s.nspowner)::text FROM pg_catalog.pg_class AS c \
+         JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace \
+         WHERE c.oid = $1::regclass AND NOT pg_catalog.pg_has_role(s.nspowner, c.relowner, 'MEMBER')",
+    );
+    let owner: Option<String> = owner
+        .bind(history.names.quoted(""))
+        .fetch_optional(connection)
+        .await?;
+    Ok(owner.map(|owner| Finding::SchemaOfAnother { owner }))
 }
 
 async fn other_triggers(
@@ -257,64 +319,4 @@ async fn other_triggers(
         .iter()
         .filter_map(|wanted| finding(&wanted.trigger))
         .collect())
-}
-
-/// Compares the columns that there were with those that there are.
-fn other_columns(noted: &[Noted], found: &Found) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut same = Vec::new();
-    for (noted, column) in with_their_columns(noted, found) {
-        let Some(column) = column else {
-            findings.push(Finding::DroppedColumn {
-                column: noted.name.clone(),
-            });
-            continue;
-        };
-        same.push(column.number);
-        if column.name != noted.name {
-            findings.push(Finding::RenamedColumn {
-                from: noted.name.clone(),
-                to: column.name.clone(),
-            });
-        } else if column.written != noted.r#type {
-            findings.push(Finding::OtherType {
-                column: column.name.clone(),
-            });
-        }
-    }
-    let added = found
-        .columns
-        .iter()
-        .filter(|column| !same.contains(&column.number));
-    findings.extend(added.map(|column| Finding::AddedColumn {
-        column: column.name.clone(),
-    }));
-    findings
-}
-
-/// Returns each column that there was with what it is now. Numbers tell that, but those of a database that was restored are others: there the
-/// names are what they were, in their order.
-fn with_their_columns<'a>(
-    noted: &'a [Noted],
-    found: &'a Found,
-) -> Vec<(&'a Noted, Option<&'a FoundColumn>)> {
-    let of_name = |name: &str| found.columns.iter().find(|column| column.name == name);
-    let was_there = |column: &FoundColumn| noted.iter().any(|noted| noted.name == column.name);
-    let places: Vec<i16> = noted
-        .iter()
-        .filter_map(|noted| Some(of_name(&noted.name)?.number))
-        .collect();
-    let is_in_order = places.is_sorted();
-    let now = |noted: &Noted| {
-        let of_number = found
-            .columns
-            .iter()
-            .find(|column| column.number == noted.number);
-        if is_in_order {
-            of_name(&noted.name).or(of_number.filter(|column| !was_there(column)))
-        } else {
-            of_number
-        }
-    };
-    noted.iter().map(|noted| (noted, now(noted))).collect()
 }

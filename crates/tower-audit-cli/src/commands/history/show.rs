@@ -56,9 +56,12 @@ pub(super) struct Show {
 /// Shows changes, the newest first.
 pub(super) async fn run(
     history: &History,
-    args: Show,
+    mut args: Show,
     output: &mut Output,
 ) -> anyhow::Result<Done> {
+    if let (Some(table), Some(key)) = (&args.of, args.row.take()) {
+        args.row = Some(spelled(history, table, key).await?);
+    }
     let mut left = args.limit;
     let filter = filter(args, Utc::now())?;
     let (mut older, mut is_empty) = (None, true);
@@ -80,7 +83,7 @@ pub(super) async fn run(
         }
     }
     if is_empty {
-        refuse_other_names(history, &filter).await?;
+        refuse_other_table(history, &filter).await?;
         if !output.is_json {
             output.line("there is no such change")?;
         }
@@ -114,18 +117,23 @@ fn filter(args: Show, now: DateTime<Utc>) -> anyhow::Result<ChangeFilter> {
     Ok(filter)
 }
 
-/// Refuses names of a table or a key of which there can be nothing: they are not to pass for a row that nobody changed.
-async fn refuse_other_names(history: &History, filter: &ChangeFilter) -> anyhow::Result<()> {
+/// Returns a key as the history spells it. Of a table that is not tracked any more nobody knows that.
+async fn spelled(history: &History, table: &TableName, key: Columns) -> anyhow::Result<Columns> {
+    match history.spelled_key(table, &key).await {
+        Err(
+            HistoryError::NotTracked(_) | HistoryError::NoTable(_) | HistoryError::MaskedKey(_),
+        ) => Ok(key),
+        spelled => Ok(spelled?),
+    }
+}
+
+/// Refuses a table of which there can be nothing: it is not to pass for one that nobody changed.
+async fn refuse_other_table(history: &History, filter: &ChangeFilter) -> anyhow::Result<()> {
     let Some(table) = filter.table_name() else {
         return Ok(());
     };
-    let key = filter.key().and_then(Value::as_object);
-    let asked = key.cloned().unwrap_or_default();
-    match history.as_of(table, &asked, Utc::now()).await {
+    match history.spelled_key(table, &Columns::new()).await {
         Err(error @ HistoryError::NotTracked(_)) => Err(error.into()),
-        Err(error @ (HistoryError::NoKey(_) | HistoryError::OtherKey { .. })) if key.is_some() => {
-            Err(error.into())
-        }
         _ => Ok(()),
     }
 }

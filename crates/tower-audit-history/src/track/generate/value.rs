@@ -52,12 +52,13 @@ fn shown(column: &Column, field: &str) -> String {
     }
 }
 
-/// Returns how long a value is, in bytes, or about so.
+/// Returns how long a value is, in bytes of what is written. What the table takes for it (`pg_column_size`) may be a hundredth.
 fn length(column: &Column, field: &str) -> String {
     match column.found.sort {
         Sort::Text | Sort::Bytes => format!("octet_length({field})"),
-        Sort::Foreign => format!("octet_length({})", text(column, field)),
-        Sort::Exact | Sort::Image => format!("pg_column_size({field})"),
+        Sort::Foreign | Sort::Exact | Sort::Image => {
+            format!("octet_length({})", text(column, field))
+        }
     }
 }
 

@@ -1,0 +1,66 @@
+//! What became of the columns that a table had when it was tracked.
+
+use super::{
+    Finding,
+    table::{Found, FoundColumn, Noted},
+};
+
+/// Compares the columns that there were with those that there are.
+pub(super) fn other_columns(noted: &[Noted], found: &Found) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut same = Vec::new();
+    for (noted, column) in with_their_columns(noted, found) {
+        let Some(column) = column else {
+            findings.push(Finding::DroppedColumn {
+                column: noted.name.clone(),
+            });
+            continue;
+        };
+        same.push(column.number);
+        if column.name != noted.name {
+            findings.push(Finding::RenamedColumn {
+                from: noted.name.clone(),
+                to: column.name.clone(),
+            });
+        } else if column.written != noted.r#type {
+            findings.push(Finding::OtherType {
+                column: column.name.clone(),
+            });
+        }
+    }
+    let added = found
+        .columns
+        .iter()
+        .filter(|column| !same.contains(&column.number));
+    findings.extend(added.map(|column| Finding::AddedColumn {
+        column: column.name.clone(),
+    }));
+    findings
+}
+
+/// Returns each column that there was with what it is now. Numbers tell that, but those of a database that was restored are others: there the
+/// names are what they were, in their order.
+fn with_their_columns<'a>(
+    noted: &'a [Noted],
+    found: &'a Found,
+) -> Vec<(&'a Noted, Option<&'a FoundColumn>)> {
+    let of_name = |name: &str| found.columns.iter().find(|column| column.name == name);
+    let was_there = |column: &FoundColumn| noted.iter().any(|noted| noted.name == column.name);
+    let places: Vec<i16> = noted
+        .iter()
+        .filter_map(|noted| Some(of_name(&noted.name)?.number))
+        .collect();
+    let is_in_order = places.is_sorted();
+    let now = |noted: &Noted| {
+        let of_number = found
+            .columns
+            .iter()
+            .find(|column| column.number == noted.number);
+        if is_in_order {
+            of_name(&noted.name).or(of_number.filter(|column| !was_there(column)))
+        } else {
+            of_number
+        }
+    };
+    noted.iter().map(|noted| (noted, now(noted))).collect()
+}
