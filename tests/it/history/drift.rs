@@ -288,11 +288,19 @@ async fn a_function_that_somebody_changed_is_found() {
     assert_eq!(findings(&db).await, [Finding::OtherFunction]);
     db.track("jobs", Track::new().mask(["token"])).await;
     db.assert_well().await;
-    db.run(&format!(
-        "ALTER FUNCTION control_plane.{function}() SECURITY INVOKER"
-    ))
-    .await;
-    assert_eq!(findings(&db).await, [Finding::OtherFunction]);
+    for change in [
+        "SECURITY INVOKER",
+        "SET search_path = public",
+        "SET jit = off",
+    ] {
+        db.run(&format!(
+            "ALTER FUNCTION control_plane.{function}() {change}"
+        ))
+        .await;
+        assert_eq!(findings(&db).await, [Finding::OtherFunction], "{change}");
+        db.track("jobs", Track::new().mask(["token"])).await;
+        db.assert_well().await;
+    }
 }
 
 const PARTITIONED: &str = "\

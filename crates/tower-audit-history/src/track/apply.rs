@@ -298,14 +298,23 @@ async fn patiently(
     }
 }
 
-/// Returns what the function of an entry does now, if it is there: its text, and whether it runs as its owner.
+/// A function as it is there.
+pub(super) struct Source {
+    pub(super) text: String,
+    /// Whether it runs as its owner.
+    pub(super) is_definer: bool,
+    /// The settings with which it runs, as `name=value`.
+    pub(super) settings: Vec<String>,
+}
+
+/// Returns the function of an entry, if it is there.
 pub(super) async fn source(
     history: &History,
     connection: &mut PgConnection,
     name: &str,
-) -> Result<Option<(String, bool)>, HistoryError> {
+) -> Result<Option<Source>, HistoryError> {
     let row = sqlx::query(
-        "SELECT f.prosrc, f.prosecdef AND 'search_path=pg_catalog, pg_temp' = ANY (f.proconfig) AS is_safe \
+        "SELECT f.prosrc, f.prosecdef, coalesce(f.proconfig, '{}') AS settings \
          FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS s ON s.oid = f.pronamespace \
          WHERE s.nspname = $1 AND f.proname = $2 AND f.pronargs = 0",
     )
@@ -314,8 +323,11 @@ pub(super) async fn source(
     .fetch_optional(connection)
     .await?;
     let read = |row: sqlx::postgres::PgRow| -> sqlx::Result<_> {
-        let is_safe: Option<bool> = row.try_get("is_safe")?;
-        Ok((row.try_get("prosrc")?, is_safe.unwrap_or(false)))
+        Ok(Source {
+            text: row.try_get("prosrc")?,
+            is_definer: row.try_get("prosecdef")?,
+            settings: row.try_get("settings")?,
+        })
     };
     Ok(row.map(read).transpose()?)
 }

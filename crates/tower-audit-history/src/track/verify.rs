@@ -9,11 +9,11 @@ use tower_audit_core::changes::TableName;
 
 use super::{
     Entry, Table, Track,
-    apply::source,
+    apply::{Source, source},
     catalog,
     columns::other_columns,
     entries,
-    generate::body,
+    generate::{body, settings},
     triggers::{self, Trigger},
 };
 use crate::{History, HistoryError, migrate::look, partitions};
@@ -242,11 +242,16 @@ pub(super) async fn verify(
 }
 
 /// Returns whether a function is not the one that the settings make.
-fn is_other(history: &History, table: &Table, (text, is_safe): &(String, bool)) -> bool {
+fn is_other(history: &History, table: &Table, source: &Source) -> bool {
     let key_id = history.mask_key.as_ref().map(|key| key.id());
     // Without the key its id is not known.
     let is_unknown = key_id.is_none() && !table.track.hash.is_empty();
-    !is_unknown && (*text != body(&history.names, table, key_id) || !is_safe)
+    let set: Vec<String> = settings(table)
+        .iter()
+        .map(|(setting, value)| format!("{setting}={}", value.trim_matches('\'')))
+        .collect();
+    let is_text_other = !is_unknown && source.text != body(&history.names, table, key_id);
+    is_text_other || !source.is_definer || source.settings != set
 }
 
 /// Says what became of a table that is not there under its name.

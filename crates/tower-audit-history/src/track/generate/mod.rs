@@ -15,23 +15,26 @@ use crate::names::{Names, literal, quoted};
 
 /// Returns the statement that makes the function, or makes it anew.
 pub(crate) fn function(names: &Names, table: &Table, key_id: Option<&str>) -> String {
-    // A plan that is kept from statements of one row would join the rows of a large one in a loop.
-    let plans = match table.track.triggers {
-        Triggers::Row => "",
-        Triggers::Statement => " SET plan_cache_mode = force_custom_plan",
-    };
+    let set: String = settings(table)
+        .iter()
+        .map(|(setting, value)| format!(" SET {setting} = {value}"))
+        .collect();
     format!(
-        "CREATE OR REPLACE FUNCTION {} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
-         SET search_path = pg_catalog, pg_temp{plans}{} AS {}",
+        "CREATE OR REPLACE FUNCTION {} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{set} AS {}",
         signature(names, table),
-        pinned(table),
         literal(&body(names, table, key_id))
     )
 }
 
-/// Returns the settings of a session by which the values of this table would be written another way. Each takes its time, so only those that
-/// matter are set.
-fn pinned(table: &Table) -> String {
+/// Returns the settings with which the function runs. Each takes its time, so of those by which the values of this table could be written
+/// another way only those are among them that matter.
+pub(crate) fn settings(table: &Table) -> Vec<(&'static str, &'static str)> {
+    let mut settings = vec![("search_path", "pg_catalog, pg_temp")];
+    if table.track.triggers == Triggers::Statement {
+        // A plan that is kept from statements of one row would join the rows of a large one in a loop; and to compile what is done with a
+        // hundred columns takes longer than to do it.
+        settings.extend([("plan_cache_mode", "force_custom_plan"), ("jit", "off")]);
+    }
     let has = |names: &[&str]| {
         let mut columns = table.columns.iter();
         columns.any(|column| {
@@ -42,13 +45,9 @@ fn pinned(table: &Table) -> String {
             is_made_by_somebody || names.iter().any(|name| column.found.written.contains(name))
         })
     };
-    let mut pinned = String::new();
-    for (setting, value, types) in PINNED {
-        if has(types) {
-            pinned += &format!(" SET {setting} = {value}");
-        }
-    }
-    pinned
+    let pinned = PINNED.iter().filter(|(_, _, types)| has(types));
+    settings.extend(pinned.map(|(setting, value, _)| (*setting, *value)));
+    settings
 }
 
 /// Returns the name of the function with its arguments, of which it has none.
