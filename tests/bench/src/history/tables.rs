@@ -18,6 +18,8 @@ pub(super) enum Table {
     Tracked,
     /// One trigger function for all tables does.
     Generic,
+    /// A trigger does that records the same each time.
+    Constant,
     /// Our triggers do, once a statement.
     InBulk,
 }
@@ -36,6 +38,7 @@ impl Table {
             Self::Plain => "plain",
             Self::Tracked => "tracked",
             Self::Generic => "generic",
+            Self::Constant => "constant",
             Self::InBulk => "in_bulk",
         }
     }
@@ -45,6 +48,7 @@ impl Table {
         match self {
             Self::Plain | Self::Tracked | Self::InBulk => "control_plane.row_changes",
             Self::Generic => "control_plane.generic_changes",
+            Self::Constant => "control_plane.constant_changes",
         }
     }
 }
@@ -54,10 +58,12 @@ pub(super) async fn prepare(pool: &PgPool) -> anyhow::Result<()> {
     sqlx::raw_sql(TABLES).execute(pool).await?;
     let ours = History::new(pool.clone());
     ours.migrate().await?;
-    // The generic one writes to a table with the same columns, defaults, indexes and partitions.
-    let generic = History::builder(pool.clone()).table("generic_changes");
-    generic.build()?.migrate().await?;
-    sqlx::raw_sql(GENERIC).execute(pool).await?;
+    // The others write to tables with the same columns, defaults, indexes and partitions.
+    for (table, triggers) in [("generic_changes", GENERIC), ("constant_changes", CONSTANT)] {
+        let other = History::builder(pool.clone()).table(table);
+        other.build()?.migrate().await?;
+        sqlx::raw_sql(triggers).execute(pool).await?;
+    }
     let tracked = [
         (Table::Tracked, Triggers::Row),
         (Table::InBulk, Triggers::Statement),
@@ -114,6 +120,7 @@ pub(super) async fn bytes(pool: &PgPool, table: Table) -> anyhow::Result<(i64, i
 
 const TABLES: &str = include_str!("tables.sql");
 const GENERIC: &str = include_str!("generic.sql");
+const CONSTANT: &str = include_str!("constant.sql");
 
 const RECORDED: &str = "\
 SELECT count(*) FROM {changes} WHERE table_schema = 'bench' AND table_name = $1 AND operation = $2

@@ -20,14 +20,19 @@ use crate::{
 pub(super) fn run(summary: &mut Summary, database: &Database, rounds: usize) -> anyhow::Result<()> {
     let runtime = &database.runtime;
     let mut all = Vec::new();
-    for table in [Table::Plain, Table::Tracked, Table::Generic] {
+    for table in [
+        Table::Plain,
+        Table::Tracked,
+        Table::Generic,
+        Table::Constant,
+    ] {
         all.push(runtime.block_on(Updates::connect(database, table))?);
     }
     for updates in &mut all {
         runtime.block_on(updates.each_by_a_request())?;
     }
     room(summary, database)?;
-    let [none, ours, generic]: [Rounds; 3] =
+    let [none, ours, generic, constant]: [Rounds; 4] =
         in_turns(rounds, |thing| runtime.block_on(all[thing].cost()))?;
     for updates in all.iter().skip(1) {
         let Updates { table, done, .. } = *updates;
@@ -41,8 +46,11 @@ pub(super) fn run(summary: &mut Summary, database: &Database, rounds: usize) -> 
         let rounds = with.0.iter().zip(&none.0);
         Rounds(rounds.map(|(with, without)| with - without).collect())
     };
-    let ratio = added(&ours).times(&added(&generic));
-    summary.set("history.update_vs_generic", ratio);
+    let ratio = |of: &Rounds| added(of).times(&added(&generic));
+    summary.set("history.update_vs_generic", ratio(&ours));
+    // What is left of the others if they had nothing to find out.
+    summary.set("history.constant_added_us", constant.beyond(&none));
+    summary.set("history.constant_vs_generic", ratio(&constant));
     Ok(())
 }
 
