@@ -47,7 +47,7 @@
 //! `control_plane.row_changes`, with a partition for each month: `id`, `at`, `operation`, `table_schema` and `table_name`, `key` (and `old_key`
 //! if the key changed), `old` and `new` as JSON, `actor_type`, `actor_id`, `request_id`, `audit_id`, `tenant_id`, `transaction_id`,
 //! `database_user` and `database_role`. Of an update `old` and `new` have the columns that changed; an insert has all in `new`, a delete all in
-//! `old`.
+//! `old`. A TRUNCATE has the key `{}`, and if it was one of a partition, `{"partition": "public.jobs_2026_11"}` in `old`.
 //!
 //! ```sql
 //! SELECT at, actor_id, operation, key, old, new FROM control_plane.row_changes WHERE audit_id = '...' ORDER BY at;
@@ -61,13 +61,27 @@
 //! | more than [`longest_value`](Track::longest_value) bytes | `{"tower_audit": "sha256:<hash>", "bytes": <length>}` |
 //! | a column that was added or renamed since | `{"tower_audit": "unknown"}` |
 //!
+//! # The context by hand
+//!
+//! A transaction says on whose behalf it works by a setting, which ends with it. What is not Rust, and psql, can do that, too:
+//!
+//! ```sql
+//! BEGIN;
+//! SET LOCAL tower_audit.context = '{"actor_type": "user", "actor_id": "alice", "request_id": "ticket 4711"}';
+//! UPDATE jobs SET schedule = '@daily' WHERE id = 7;
+//! COMMIT;
+//! ```
+//!
+//! Its members are `actor_type` (`user`, `system`, `api_key` or `anonymous`), `actor_id`, `request_id`, `audit_id` (the id of an event, a UUID)
+//! and `tenant_id`. A context that is no JSON, an `audit_id` that is no UUID, and an `actor_id` of more than about 2,600 bytes, which no index
+//! takes, fail the writes of whoever sets them.
+//!
 //! # Guarantees
 //!
 //! - A change and its record are committed together, or neither is. A change is recorded whoever makes it: the app, psql, COPY, MERGE, a
 //!   foreign key that takes rows along.
 //! - A masked value is nowhere in the history: not in `old`, `new` nor `key`, not in columns that are generated from it, and not after its
-//!   column was renamed, unless it gets the name of another column that goes away by the same migration and all masked columns are there
-//!   again: track the table in the migration that renames.
+//!   column was renamed or has swapped its name with another one. For what no trigger can see, see [below](#what-it-does-not-do).
 //! - The context of a transaction ends with it. No change is credited to another request's actor, however the transactions are mixed,
 //!   cancelled and rolled back over a pool.
 //! - A migration of the app never makes its writes fail because of the history: a column that was renamed, added, dropped or has another
@@ -85,8 +99,10 @@
 //! # Privileges
 //!
 //! [`History::migrate`] and [`History::track`] are for whoever migrates: the owner of the tables, or, with
-//! [`HistoryBuilder::owner`], a member of a role that owns the history alone, which is what to do where the app owns its tables. Who reads
-//! needs `USAGE` on the schema and `SELECT` on `row_changes` and `row_changes_tracked`; the app needs nothing.
+//! [`HistoryBuilder::owner`], a member of a role that owns the history alone, which is what to do where the app owns its tables: a member
+//! who may make the schema (`CREATE` on the database), and who owns the tables that are tracked or has `TRIGGER` on them. The role itself needs
+//! nothing but to be there. Who reads needs `USAGE` on the schema and `SELECT` on `row_changes` and `row_changes_tracked`; for `as_of` also
+//! on the table; the app needs nothing.
 //!
 //! # What it does not do
 //!
@@ -98,11 +114,13 @@
 //! - The database believes what the app says of its context. `database_user` is what nobody can claim.
 //! - Masks are for what comes: what was recorded before stays as it is.
 //! - JSON's `null` in a column of type `jsonb` looks like NULL.
-//! - A generated column that is dropped and made anew from a masked one, under its old name, is shown until the table is tracked again.
-//! - Where a transaction swaps keys among rows, [`as_of`](History::as_of) says that it does not know. A TRUNCATE of one partition is
-//!   recorded as one of the table, and after it `as_of` may be wrong.
-//! - [`Triggers::Statement`] pairs the rows of an update by their order, which a BEFORE trigger upsets that refuses rows on their way from one
-//!   partition to another; it takes long for tables of a hundred columns.
+//! - Track a table in the migration that renames or makes anew its columns. Until then a trigger knows columns by their names and their order:
+//!   a masked value is shown if one migration drops a column, gives its name to a masked one that comes right after it, and makes the masked
+//!   one anew; if it makes a generated column anew from a masked one, under its old name; and, of a partitioned table, if columns swap their
+//!   names. [`verify`](History::verify) finds all of them.
+//! - Where a transaction swaps keys among rows, and where triggers of the app changed a row while a statement with
+//!   [`Triggers::Statement`] ran, [`as_of`](History::as_of) says that it does not know. It believes that nobody dropped or detached a
+//!   partition: what goes with one leaves no record.
 //! - Of a table with types of its own (enums, composite types) whose columns were changed since, it is recorded that rows changed, and nothing
 //!   of them, until it is tracked again.
 

@@ -146,6 +146,33 @@ async fn a_column_that_was_renamed_is_told_from_one_that_was_dropped() {
 }
 
 #[tokio::test]
+async fn a_column_that_was_made_anew_under_its_old_name_is_found() {
+    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, note text, token text, other text GENERATED ALWAYS AS (note) STORED)").await;
+    db.track("jobs", Track::new().mask(["token"])).await;
+    db.run("ALTER TABLE jobs DROP other, ADD other text GENERATED ALWAYS AS (token) STORED")
+        .await;
+    let dropped = |column: &str| Finding::DroppedColumn {
+        column: column.into(),
+    };
+    let added = |column: &str| Finding::AddedColumn {
+        column: column.into(),
+    };
+    assert_eq!(findings(&db).await, [dropped("other"), added("other")]);
+    db.track("jobs", Track::new().mask(["token"])).await;
+    db.run("INSERT INTO jobs VALUES (1, 'a', 's3cr3t')").await;
+    assert!(!db.everything().await.contains("s3cr3t"));
+    // Right behind the one whose name it takes.
+    db.run("ALTER TABLE jobs DROP other; ALTER TABLE jobs DROP note; ALTER TABLE jobs RENAME token TO note; ALTER TABLE jobs ADD token text")
+        .await;
+    let renamed = Finding::RenamedColumn {
+        from: "token".into(),
+        to: "note".into(),
+    };
+    let expected = [dropped("note"), renamed, dropped("other"), added("token")];
+    assert_eq!(findings(&db).await, expected);
+}
+
+#[tokio::test]
 async fn a_column_that_was_added_is_not_overlooked() {
     for triggers in BOTH {
         let db = jobs(triggers).await;

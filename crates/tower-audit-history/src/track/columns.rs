@@ -38,25 +38,26 @@ pub(super) fn other_columns(noted: &[Noted], found: &Found) -> Vec<Finding> {
     findings
 }
 
-/// Returns each column that there was with what it is now. Numbers tell that, but those of a database that was restored are others: there the
-/// names are what they were, in their order.
+/// Returns each column that there was with what it is now. Numbers tell that, but those of a database that was restored are others: there no
+/// number is missing, and the names are in the order in which they were.
 fn with_their_columns<'a>(
     noted: &'a [Noted],
     found: &'a Found,
 ) -> Vec<(&'a Noted, Option<&'a FoundColumn>)> {
-    let of_name = |name: &str| found.columns.iter().find(|column| column.name == name);
+    let columns = &found.columns;
+    let of_name = |name: &str| columns.iter().find(|column| column.name == name);
     let was_there = |column: &FoundColumn| noted.iter().any(|noted| noted.name == column.name);
     let places: Vec<i16> = noted
         .iter()
         .filter_map(|noted| Some(of_name(&noted.name)?.number))
         .collect();
-    let is_in_order = places.is_sorted();
+    let may_be_restored = places.is_sorted()
+        && columns
+            .last()
+            .is_none_or(|last| usize::try_from(last.number) == Ok(columns.len()));
     let now = |noted: &Noted| {
-        let of_number = found
-            .columns
-            .iter()
-            .find(|column| column.number == noted.number);
-        if is_in_order {
+        let of_number = columns.iter().find(|column| column.number == noted.number);
+        if may_be_restored {
             of_name(&noted.name).or(of_number.filter(|column| !was_there(column)))
         } else {
             of_number
