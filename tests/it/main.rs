@@ -35,6 +35,7 @@ mod reuse;
 mod roles;
 mod support;
 mod testing;
+mod trails;
 mod types;
 mod upgrade;
 mod web;

@@ -1,0 +1,59 @@
+//! AI trails for [tower-audit](https://docs.rs/tower-audit): what each model call was asked, used and cost.
+//!
+//! A call of a model is recorded when it begins, as a placeholder, and completed when it has ended. What it took and cost adds up by project,
+//! day and model, to the last decimal.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use tower_audit_ai::{Cost, Currency, Days, MemoryTrails, Trail, Trails, Usage};
+//!
+//! let trails = Trails::new(MemoryTrails::new());
+//! let call = trails.start(Trail::placeholder("msg_1", "project-7", "large-2026")?.context_layers(3));
+//! // The model is asked here. If the handler dies meanwhile, the call is recorded as failed.
+//! let cost = Cost::new(Currency::USD, "0.0036".parse()?, "0.0045".parse()?)?;
+//! call.complete(Some(Usage::new(1_200, 300)), Some(cost), vec!["because".into()]);
+//!
+//! trails.flush().await;
+//! let today = chrono::Utc::now().date_naive();
+//! let analytics = trails.analytics("project-7", Days::new(today, today)).await?;
+//! assert_eq!(analytics.total.costs[&Currency::USD].claimed, "0.0081".parse()?);
+//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`Trails`]: begins and ends trails, and reads them. [`Call`] ends one whose handler dies.
+//! - [`Trail`]: the record. [`Usage`], [`Cost`] and [`Prices`]: what it took and cost.
+//! - [`TrailStore`]: where trails are kept. [`MemoryTrails`] is for development.
+//!
+//! # Guarantees
+//!
+//! - What is recorded is handed to the [delivery engine](tower_audit_core::delivery), and never waits: its page says what is kept when.
+//! - Changes of a trail make the same of it in whichever order, and however often, they arrive: an update may come before its placeholder. Of what
+//!   is said about the same thing the last counts; a call that was completed stays so.
+//! - What trails add up to is the sum of all that were ever recorded, also of those that were [deleted](Trails::cleanup).
+//!
+//! # What it does not do
+//!
+//! - It keeps neither prompts nor answers.
+//! - It knows no prices: they change without notice, so the app supplies them.
+//! - After a [cleanup](Trails::cleanup) no trail is taken that began before its moment, because nobody could tell it from one that was deleted.
+
+mod call;
+mod memory;
+mod placeholder;
+mod record;
+mod store;
+mod tally;
+mod trails;
+
+pub use call::Call;
+pub use memory::MemoryTrails;
+pub use placeholder::Placeholder;
+pub use record::{
+    AmountError, Cost, Currency, MessageId, MessageIdError, ParseCurrencyError,
+    ParseTrailStatusError, Price, Prices, Trail, TrailChange, TrailStatus, Usage,
+};
+pub use store::{Analytics, Days, ParseTrailCursorError, TrailCursor, TrailPage, TrailStore};
+pub use tally::{Costs, Tally};
+pub use trails::{Trails, TrailsBuilder, Update};

@@ -1,0 +1,208 @@
+//! What trails add up to: numbers by project, day and model.
+
+use std::{
+    collections::BTreeMap,
+    ops::{AddAssign, Neg},
+};
+
+use chrono::{NaiveDate, TimeDelta};
+use chrono_tz::Tz;
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use crate::{Currency, Trail, TrailStatus};
+
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TallyKey {
+    pub(crate) project_id: String,
+    /// The day on which the calls began, in the time zone that was declared.
+    pub(crate) day: NaiveDate,
+    /// The model that answered, or that was asked for if nobody said which did.
+    pub(crate) model: String,
+}
+
+/// What calls add up to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Tally {
+    /// How many calls there were.
+    pub calls: i64,
+    /// How many of them were answered.
+    pub completed: i64,
+    /// How many failed.
+    pub failed: i64,
+    /// Of how many nobody knows how they ended.
+    pub unknown: i64,
+    /// The tokens of the prompts.
+    pub prompt_tokens: i64,
+    /// The tokens of the answers.
+    pub completion_tokens: i64,
+    /// All tokens, as the provider counts them.
+    pub total_tokens: i64,
+    /// The tokens of the prompts that the provider had seen before.
+    pub cached_tokens: i64,
+    /// The tokens of the answers that nobody saw.
+    pub reasoning_tokens: i64,
+    /// How many calls have ended.
+    pub ended: i64,
+    /// How many microseconds those took.
+    pub latency_micros: i64,
+    /// What they cost, by currency.
+    pub costs: BTreeMap<Currency, Costs>,
+}
+
+/// What calls cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Costs {
+    /// As providers and the app said.
+    pub claimed: Decimal,
+    /// By the prices of the app.
+    pub computed: Decimal,
+}
+
+impl Tally {
+    /// Returns what one trail is among the others.
+    pub(crate) fn of(trail: &Trail, zone: Tz) -> (TallyKey, Self) {
+        let model = trail.served_model.as_ref().unwrap_or(&trail.model);
+        let key = TallyKey {
+            project_id: trail.project_id.clone(),
+            day: trail.started_at.with_timezone(&zone).date_naive(),
+            model: model.clone(),
+        };
+        let is = |status| i64::from(trail.status == status);
+        let usage = trail.usage.unwrap_or_default();
+        let latency = trail
+            .latency()
+            .and_then(|latency| latency.num_microseconds());
+        let mut costs = BTreeMap::<Currency, Costs>::new();
+        if let Some(cost) = &trail.cost {
+            costs.entry(cost.currency()).or_default().claimed = cost.total();
+        }
+        if let Some(cost) = &trail.computed_cost {
+            costs.entry(cost.currency()).or_default().computed = cost.total();
+        }
+        let tally = Self {
+            calls: 1,
+            completed: is(TrailStatus::Completed),
+            failed: is(TrailStatus::Failed),
+            unknown: is(TrailStatus::Unknown),
+            prompt_tokens: usage.prompt.into(),
+            completion_tokens: usage.completion.into(),
+            total_tokens: i64::try_from(usage.total).unwrap_or(i64::MAX),
+            cached_tokens: usage.cached.into(),
+            reasoning_tokens: usage.reasoning.into(),
+            ended: i64::from(latency.is_some()),
+            latency_micros: latency.unwrap_or_default(),
+            costs,
+        };
+        (key, tally)
+    }
+
+    /// Returns how many calls are on their way.
+    #[must_use]
+    pub fn pending(&self) -> i64 {
+        self.calls - self.completed - self.failed - self.unknown
+    }
+
+    /// Returns how long a call took on average, of those that have ended.
+    #[must_use]
+    pub fn average_latency(&self) -> Option<TimeDelta> {
+        Some(TimeDelta::microseconds(
+            self.latency_micros.checked_div(self.ended)?,
+        ))
+    }
+
+    /// Returns what a call cost on average, as was said: of all of them, those included of which nobody said it.
+    #[must_use]
+    pub fn average_cost(&self, currency: Currency) -> Option<Decimal> {
+        let claimed = self.costs.get(&currency)?.claimed;
+        claimed.checked_div(Decimal::from(self.calls))
+    }
+
+    /// Returns whether it changes nothing.
+    pub(crate) fn is_zero(&self) -> bool {
+        let is_free = |costs: &Costs| costs.claimed.is_zero() && costs.computed.is_zero();
+        self.counts().iter().all(|count| *count == 0) && self.costs.values().all(is_free)
+    }
+
+    /// Returns the numbers in the order in which they are kept.
+    pub(crate) fn counts(&self) -> [i64; 11] {
+        [
+            self.calls,
+            self.completed,
+            self.failed,
+            self.unknown,
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.total_tokens,
+            self.cached_tokens,
+            self.reasoning_tokens,
+            self.ended,
+            self.latency_micros,
+        ]
+    }
+
+    fn counts_mut(&mut self) -> [&mut i64; 11] {
+        [
+            &mut self.calls,
+            &mut self.completed,
+            &mut self.failed,
+            &mut self.unknown,
+            &mut self.prompt_tokens,
+            &mut self.completion_tokens,
+            &mut self.total_tokens,
+            &mut self.cached_tokens,
+            &mut self.reasoning_tokens,
+            &mut self.ended,
+            &mut self.latency_micros,
+        ]
+    }
+}
+
+impl AddAssign<&Self> for Tally {
+    fn add_assign(&mut self, other: &Self) {
+        for (count, more) in self.counts_mut().into_iter().zip(other.counts()) {
+            *count = count.saturating_add(more);
+        }
+        for (currency, more) in &other.costs {
+            let costs = self.costs.entry(*currency).or_default();
+            costs.claimed += more.claimed;
+            costs.computed += more.computed;
+        }
+        self.costs
+            .retain(|_, costs| !costs.claimed.is_zero() || !costs.computed.is_zero());
+    }
+}
+
+impl Neg for Tally {
+    type Output = Self;
+
+    fn neg(mut self) -> Self {
+        for count in self.counts_mut() {
+            *count = -*count;
+        }
+        for costs in self.costs.values_mut() {
+            costs.claimed = -costs.claimed;
+            costs.computed = -costs.computed;
+        }
+        self
+    }
+}
+
+/// Notes that a trail is another one now: what it was is taken away, and what it is is added.
+pub(crate) fn note(
+    tallies: &mut BTreeMap<TallyKey, Tally>,
+    before: Option<&Trail>,
+    after: Option<&Trail>,
+    zone: Tz,
+) {
+    let before = before.map(|trail| Tally::of(trail, zone));
+    let before = before.map(|(key, tally)| (key, -tally));
+    let after = after.map(|trail| Tally::of(trail, zone));
+    for (key, tally) in before.into_iter().chain(after) {
+        *tallies.entry(key).or_default() += &tally;
+    }
+    tallies.retain(|_, tally| !tally.is_zero());
+}

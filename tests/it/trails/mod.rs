@@ -1,0 +1,5 @@
+//! AI trails.
+
+mod contract;
+mod memory;
+mod support;
