@@ -42,6 +42,8 @@
 mod call;
 mod memory;
 mod placeholder;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod record;
 mod store;
 mod tally;
@@ -50,6 +52,8 @@ mod trails;
 pub use call::Call;
 pub use memory::MemoryTrails;
 pub use placeholder::Placeholder;
+#[cfg(feature = "postgres")]
+pub use postgres::PgTrails;
 pub use record::{
     AmountError, Cost, Currency, MessageId, MessageIdError, ParseCurrencyError,
     ParseTrailStatusError, Price, Prices, Trail, TrailChange, TrailStatus, Usage,

@@ -134,6 +134,17 @@ impl TrailCursor {
     }
 }
 
+#[cfg(feature = "postgres")]
+impl TrailCursor {
+    pub(crate) fn started_at(&self) -> DateTime<Utc> {
+        self.started_at
+    }
+
+    pub(crate) fn message_id(&self) -> &MessageId {
+        &self.message_id
+    }
+}
+
 impl fmt::Display for TrailCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -144,7 +144,7 @@ impl Tally {
         ]
     }
 
-    fn counts_mut(&mut self) -> [&mut i64; 11] {
+    pub(crate) fn counts_mut(&mut self) -> [&mut i64; 11] {
         [
             &mut self.calls,
             &mut self.completed,

@@ -1,6 +1,6 @@
 //! The identity of a trail.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,12 @@ impl MessageId {
     /// Returns it as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for MessageId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -13,6 +13,8 @@ pub(crate) use change::{End, Opening, Outcome, Parts, Served};
 pub use cost::{AmountError, Cost, Currency, ParseCurrencyError};
 pub use message_id::{MessageId, MessageIdError};
 pub use price::{Price, Prices};
+#[cfg(feature = "postgres")]
+pub(crate) use state::moment;
 pub(crate) use state::{State, given_up};
 pub use trail::{ParseTrailStatusError, Trail, TrailStatus};
 pub use usage::Usage;

@@ -39,13 +39,30 @@ impl State {
         say(&mut self.cost, stamp, &parts.cost);
         say(&mut self.reasoning, stamp, &parts.reasoning);
         if let Some(end) = &parts.end {
-            let rank = |(stamp, end): &(Stamp, End)| (end.outcome, *stamp);
-            let new = (stamp, end.clone());
-            if self.end.as_ref().is_none_or(|old| rank(old) < rank(&new)) {
-                self.end = Some(new);
-            }
+            self.end_with((stamp, end.clone()));
         }
         self.changed = self.changed.max(Some(stamp));
+    }
+
+    /// Takes everything that another has.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn join(&mut self, other: Self) {
+        later(&mut self.opening, other.opening);
+        later(&mut self.served, other.served);
+        later(&mut self.usage, other.usage);
+        later(&mut self.cost, other.cost);
+        later(&mut self.reasoning, other.reasoning);
+        if let Some(end) = other.end {
+            self.end_with(end);
+        }
+        self.changed = self.changed.max(other.changed);
+    }
+
+    fn end_with(&mut self, new: (Stamp, End)) {
+        let rank = |(stamp, end): &(Stamp, End)| (end.outcome, *stamp);
+        if self.end.as_ref().is_none_or(|old| rank(old) < rank(&new)) {
+            self.end = Some(new);
+        }
     }
 
     /// Returns when the trail began, if its begin has arrived.
@@ -106,6 +123,16 @@ fn say<T: Clone>(said: &mut Said<T>, stamp: Stamp, new: &Option<T>) {
         && said.as_ref().is_none_or(|(old, _)| *old < stamp)
     {
         *said = Some((stamp, new.clone()));
+    }
+}
+
+/// Takes what was said later.
+#[cfg(feature = "postgres")]
+fn later<T>(said: &mut Said<T>, other: Said<T>) {
+    if let Some((stamp, value)) = other
+        && said.as_ref().is_none_or(|(old, _)| *old < stamp)
+    {
+        *said = Some((stamp, value));
     }
 }
 

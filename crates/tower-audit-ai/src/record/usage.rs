@@ -54,10 +54,13 @@ impl Usage {
         self
     }
 
-    /// Sets how many tokens there were in all. Defaults to the sum.
+    /// Sets how many tokens there were in all, at most a million million: what is more could not be added up. Defaults to the sum.
     #[must_use]
     pub fn total(mut self, tokens: u64) -> Self {
-        self.total = tokens;
+        self.total = tokens.min(MOST);
         self
     }
 }
+
+/// How many tokens a call takes at most. No model comes near.
+const MOST: u64 = 1_000_000_000_000;

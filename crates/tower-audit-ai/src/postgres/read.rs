@@ -1,0 +1,151 @@
+//! Reads trails, and what they add up to.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use sqlx::{PgPool, Row as _, postgres::PgRow, types::Json};
+use tower_audit_core::{PageSize, store::StoreStatus};
+
+use crate::{
+    Analytics, Currency, Days, MessageId, Tally, Trail, TrailCursor, TrailPage, record::State,
+    store::NAMED,
+};
+
+pub(super) async fn check(pool: &PgPool) -> sqlx::Result<StoreStatus> {
+    let mut connection = pool.acquire().await?;
+    let begun = Instant::now();
+    let ready = "SELECT 1 FROM control_plane.ai_trails_settings AS s LEFT JOIN control_plane.ai_trails AS t ON false";
+    sqlx::query(ready).fetch_one(&mut *connection).await?;
+    Ok(StoreStatus::new(begun.elapsed(), None))
+}
+
+pub(super) async fn get(pool: &PgPool, message_id: &MessageId) -> sqlx::Result<Option<Trail>> {
+    let found =
+        sqlx::query("SELECT message_id, state FROM control_plane.ai_trails WHERE message_id = $1");
+    let found = found.bind(message_id.as_str()).fetch_optional(pool).await?;
+    Ok(found.as_ref().map(trail).transpose()?.flatten())
+}
+
+pub(super) async fn list(
+    pool: &PgPool,
+    project_id: &str,
+    older_than: Option<&TrailCursor>,
+    size: PageSize,
+) -> sqlx::Result<TrailPage> {
+    let limit = i64::from(size.events()) + 1;
+    let rows = match older_than {
+        None => sqlx::query(NEWEST).bind(project_id).bind(limit),
+        Some(cursor) => sqlx::query(OLDER)
+            .bind(project_id)
+            .bind(limit)
+            .bind(cursor.started_at())
+            .bind(cursor.message_id().as_str()),
+    };
+    Ok(TrailPage::cut(trails(&rows.fetch_all(pool).await?)?, size))
+}
+
+pub(super) async fn analytics(
+    pool: &PgPool,
+    project_id: &str,
+    days: Days,
+) -> sqlx::Result<Analytics> {
+    let mut analytics = Analytics::default();
+    let (mut by_day, mut by_model) = (BTreeMap::new(), BTreeMap::new());
+    let (first, last) = (within(days.first), within(days.last));
+    let mut tx = pool
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .await?;
+    let of = |sql| sqlx::query(sql).bind(project_id).bind(first).bind(last);
+    let mut rows = of(TALLIES).fetch_all(&mut *tx).await?;
+    rows.extend(of(COSTS).fetch_all(&mut *tx).await?);
+    for row in &rows {
+        let tally = tally(row)?;
+        let (day, model): (NaiveDate, String) = (row.try_get("day")?, row.try_get("model")?);
+        analytics.total += &tally;
+        *by_day.entry(day).or_insert_with(Tally::default) += &tally;
+        *by_model.entry(model).or_insert_with(Tally::default) += &tally;
+    }
+    analytics.by_day = by_day.into_iter().collect();
+    analytics.by_model = by_model.into_iter().collect();
+    let named = i64::try_from(NAMED).unwrap_or(i64::MAX);
+    analytics.recent = trails(&of(RECENT).bind(named).fetch_all(&mut *tx).await?)?;
+    analytics.slowest = trails(&of(SLOWEST).bind(named).fetch_all(&mut *tx).await?)?;
+    tx.rollback().await?;
+    Ok(analytics)
+}
+
+/// Returns a day that the database has, too.
+fn within(day: NaiveDate) -> NaiveDate {
+    let bound = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default();
+    day.clamp(bound(1), bound(9999))
+}
+
+/// Reads a row of tallies, or one of costs, which has none of the other's columns.
+fn tally(row: &PgRow) -> sqlx::Result<Tally> {
+    let mut tally = Tally::default();
+    if let Some(currency) = row.try_get::<Option<&str>, _>("currency")? {
+        let currency: Currency = currency
+            .parse()
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        let costs = tally.costs.entry(currency).or_default();
+        costs.claimed = row.try_get::<Decimal, _>("claimed")?.normalize();
+        costs.computed = row.try_get::<Decimal, _>("computed")?.normalize();
+        return Ok(tally);
+    }
+    for (column, count) in COUNTS.into_iter().zip(tally.counts_mut()) {
+        *count = row.try_get(column)?;
+    }
+    Ok(tally)
+}
+
+fn trails(rows: &[PgRow]) -> sqlx::Result<Vec<Trail>> {
+    rows.iter()
+        .filter_map(|row| trail(row).transpose())
+        .collect()
+}
+
+fn trail(row: &PgRow) -> sqlx::Result<Option<Trail>> {
+    let id: &str = row.try_get("message_id")?;
+    let id = id
+        .parse()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    let Json(state): Json<State> = row.try_get("state")?;
+    Ok(state.trail(&id))
+}
+
+const NEWEST: &str = "SELECT message_id, state FROM control_plane.ai_trails WHERE project_id = $1 \
+     ORDER BY started_at DESC, message_id DESC LIMIT $2";
+
+const OLDER: &str = "SELECT message_id, state FROM control_plane.ai_trails \
+     WHERE project_id = $1 AND (started_at, message_id) < ($3, $4) \
+     ORDER BY started_at DESC, message_id DESC LIMIT $2";
+
+const TALLIES: &str = "SELECT *, NULL AS currency FROM control_plane.ai_trails_tallies \
+     WHERE project_id = $1 AND day BETWEEN $2 AND $3 AND calls <> 0";
+
+const COSTS: &str = "SELECT * FROM control_plane.ai_trails_costs WHERE project_id = $1 AND day BETWEEN $2 AND $3 AND (claimed, computed) <> (0, 0)";
+
+const RECENT: &str = "SELECT message_id, state FROM control_plane.ai_trails WHERE project_id = $1 AND day BETWEEN $2 AND $3 \
+     ORDER BY started_at DESC, message_id DESC LIMIT $4";
+
+/// Of each day the slowest first, so that no day is looked through.
+const SLOWEST: &str = "SELECT s.message_id, s.state FROM (SELECT DISTINCT project_id, day FROM control_plane.ai_trails_tallies WHERE project_id = $1 AND day BETWEEN $2 AND $3) AS d, \
+     LATERAL (SELECT t.message_id, t.state, t.latency_micros, t.started_at FROM control_plane.ai_trails AS t \
+         WHERE t.project_id = d.project_id AND t.day = d.day AND t.latency_micros IS NOT NULL ORDER BY t.latency_micros DESC LIMIT $4) AS s \
+     ORDER BY s.latency_micros DESC, s.started_at DESC LIMIT $4";
+
+/// The columns of the counts, in their order.
+const COUNTS: [&str; 11] = [
+    "calls",
+    "completed",
+    "failed",
+    "unknown",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "ended",
+    "latency_micros",
+];
