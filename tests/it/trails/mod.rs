@@ -2,5 +2,6 @@
 
 mod contract;
 mod memory;
+mod model;
 mod postgres;
 mod support;

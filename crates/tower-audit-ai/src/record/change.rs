@@ -100,6 +100,12 @@ impl TrailChange {
             parts,
         }
     }
+
+    /// Returns the message id of the trail.
+    #[must_use]
+    pub fn message_id(&self) -> &MessageId {
+        &self.message_id
+    }
 }
 
 impl Record for TrailChange {
