@@ -24,7 +24,8 @@
 //!
 //! - [`Trails`]: begins and ends trails, and reads them. [`Call`] ends one whose handler dies.
 //! - [`Trail`]: the record. [`Usage`], [`Cost`] and [`Prices`]: what it took and cost.
-//! - [`TrailStore`]: where trails are kept. [`MemoryTrails`] is for development.
+//! - [`TrailStore`]: where trails are kept. [`MemoryTrails`] is for development; `PgTrails` and `SqliteTrails` come with the features
+//!   `postgres` and `sqlite`.
 //!
 //! # Guarantees
 //!
@@ -33,6 +34,12 @@
 //!   is said about the same thing the last counts; a call that was completed stays so.
 //! - What trails add up to is the sum of all that were ever recorded, also of those that were [deleted](Trails::cleanup).
 //!
+//! # The tables
+//!
+//! `ai_trails` has a row for each call, in Postgres in the schema `control_plane`: what was said of it as JSON (`state`), and columns to read and
+//! search by. `ai_trails_tallies` and `ai_trails_costs` (in SQLite a column of the former) have what calls add up to, by project, day and model:
+//! whoever counts looks at as many rows as there were days and models, and at no trail.
+//!
 //! # What it does not do
 //!
 //! - It keeps neither prompts nor answers.
@@ -40,11 +47,15 @@
 //! - After a [cleanup](Trails::cleanup) no trail is taken that began before its moment, because nobody could tell it from one that was deleted.
 
 mod call;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod kept;
 mod memory;
 mod placeholder;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod record;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 mod tally;
 mod trails;
@@ -58,6 +69,8 @@ pub use record::{
     AmountError, Cost, Currency, MessageId, MessageIdError, ParseCurrencyError,
     ParseTrailStatusError, Price, Prices, Trail, TrailChange, TrailStatus, Usage,
 };
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteTrails;
 pub use store::{Analytics, Days, ParseTrailCursorError, TrailCursor, TrailPage, TrailStore};
 pub use tally::{Costs, Tally};
 pub use trails::{Trails, TrailsBuilder, Update};

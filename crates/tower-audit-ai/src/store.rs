@@ -74,6 +74,14 @@ impl Days {
         Self { first, last }
     }
 
+    /// Returns the first and the last one that a database has, too.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn within(&self) -> (NaiveDate, NaiveDate) {
+        let first_of = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default();
+        let within = |day: NaiveDate| day.clamp(first_of(1), first_of(9999));
+        (within(self.first), within(self.last))
+    }
+
     pub(crate) fn have(&self, day: NaiveDate) -> bool {
         (self.first..=self.last).contains(&day)
     }
@@ -134,7 +142,7 @@ impl TrailCursor {
     }
 }
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl TrailCursor {
     pub(crate) fn started_at(&self) -> DateTime<Utc> {
         self.started_at

@@ -8,7 +8,7 @@ use std::{
 use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Currency, Trail, TrailStatus};
 
@@ -53,7 +53,7 @@ pub struct Tally {
 }
 
 /// What calls cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Costs {
     /// As providers and the app said.
@@ -206,3 +206,19 @@ pub(crate) fn note(
     }
     tallies.retain(|_, tally| !tally.is_zero());
 }
+
+/// The columns of the [counts](Tally::counts), in their order.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) const COUNTS: [&str; 11] = [
+    "calls",
+    "completed",
+    "failed",
+    "unknown",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "ended",
+    "latency_micros",
+];

@@ -4,4 +4,5 @@ mod contract;
 mod memory;
 mod model;
 mod postgres;
+mod sqlite;
 mod support;

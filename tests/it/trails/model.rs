@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use proptest::prelude::*;
 use tower_audit_ai::{
-    MemoryTrails, PgTrails, Tally, Trail, TrailChange, TrailStatus, TrailStore, Update, Usage,
+    MemoryTrails, PgTrails, SqliteTrails, Tally, Trail, TrailChange, TrailStatus, TrailStore,
+    Update, Usage,
 };
 use tower_audit_core::EventWriter as _;
 
 use super::support::{ZONE, all_days, changes, dollars, id, write};
-use crate::support::database::Postgres;
+use crate::support::database::{Postgres, Sqlite};
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -244,6 +245,22 @@ fn a_recount_finds_what_was_added_up_in_postgres() {
         runtime.block_on(async {
             let empty = "TRUNCATE control_plane.ai_trails, control_plane.ai_trails_tallies, control_plane.ai_trails_costs; \
                  UPDATE control_plane.ai_trails_settings SET too_late = DEFAULT";
+            sqlx::raw_sql(empty).execute(&database.pool).await.unwrap();
+            check(store.clone(), days, steps).await;
+        });
+    });
+}
+
+#[test]
+fn a_recount_finds_what_was_added_up_in_sqlite() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let database = runtime.block_on(Sqlite::fresh());
+    let store = SqliteTrails::new(database.pool.clone()).zone(ZONE);
+    runtime.block_on(store.migrate()).unwrap();
+    proptest!(config(60), |(days in days(), steps in steps())| {
+        runtime.block_on(async {
+            let empty = "DELETE FROM ai_trails; DELETE FROM ai_trails_tallies; \
+                 UPDATE ai_trails_settings SET too_late_micros = -9223372036854775808";
             sqlx::raw_sql(empty).execute(&database.pool).await.unwrap();
             check(store.clone(), days, steps).await;
         });

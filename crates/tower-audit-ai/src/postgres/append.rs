@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool, Row as _, types::Json};
 
 use crate::{
     Currency, MessageId, Tally, TrailChange,
+    kept::{Kept, is_too_late},
     record::{State, moment},
     tally::{Costs, TallyKey, note},
 };
@@ -61,12 +62,6 @@ impl Writes {
         }
     }
 
-    /// Returns whether a trail that is not there began when others were deleted.
-    fn is_too_late(&self, state: &State) -> bool {
-        let started = state.started_micros();
-        started.is_some_and(|started| moment(started) < self.too_late)
-    }
-
     /// Joins what comes with the trails that are there, and takes it away from what comes.
     async fn join(
         &mut self,
@@ -90,7 +85,7 @@ impl Writes {
             if after == before {
                 continue;
             }
-            if before.started_micros().is_none() && self.is_too_late(&after) {
+            if before.started_micros().is_none() && is_too_late(&after, self.too_late) {
                 gone.push(id.as_str().to_owned());
                 continue;
             }
@@ -117,7 +112,7 @@ impl Writes {
         connection: &mut PgConnection,
         incoming: &mut BTreeMap<MessageId, State>,
     ) -> sqlx::Result<()> {
-        incoming.retain(|_, state| !self.is_too_late(state));
+        incoming.retain(|_, state| !is_too_late(state, self.too_late));
         if incoming.is_empty() {
             return Ok(());
         }
@@ -229,22 +224,18 @@ struct Columns {
 
 impl Columns {
     fn push(&mut self, id: &MessageId, state: &State, zone: Tz) {
-        let trail = state.trail(id);
-        let trail = trail.as_ref();
-        let computed = trail.and_then(|trail| trail.computed_cost);
-        let latency = trail.and_then(|trail| trail.latency()?.num_microseconds());
+        let kept = Kept::new(id, state, zone);
         self.ids.push(id.as_str().to_owned());
         self.states.push(Json(state.clone()));
-        self.statuses.push(trail.map(|trail| trail.status.as_str()));
-        self.started.push(trail.map(|trail| trail.started_at));
-        self.ended.push(trail.and_then(|trail| trail.ended_at));
-        self.days
-            .push(trail.map(|trail| trail.started_at.with_timezone(&zone).date_naive()));
-        self.latencies.push(latency);
+        self.statuses.push(kept.status);
+        self.started.push(kept.started_micros.map(moment));
+        self.ended.push(kept.ended_micros.map(moment));
+        self.days.push(kept.day);
+        self.latencies.push(kept.latency_micros);
         self.currencies
-            .push(computed.map(|cost| cost.currency().to_string()));
-        self.costs.push(computed.map(|cost| cost.total()));
-        self.ages.push(moment(state.age_micros()));
+            .push(kept.computed_currency.map(String::from));
+        self.costs.push(kept.computed_cost);
+        self.ages.push(moment(kept.age_micros));
     }
 
     fn bind<'q>(

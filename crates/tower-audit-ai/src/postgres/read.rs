@@ -9,7 +9,7 @@ use tower_audit_core::{PageSize, store::StoreStatus};
 
 use crate::{
     Analytics, Currency, Days, MessageId, Tally, Trail, TrailCursor, TrailPage, record::State,
-    store::NAMED,
+    store::NAMED, tally::COUNTS,
 };
 
 pub(super) async fn check(pool: &PgPool) -> sqlx::Result<StoreStatus> {
@@ -52,7 +52,7 @@ pub(super) async fn analytics(
 ) -> sqlx::Result<Analytics> {
     let mut analytics = Analytics::default();
     let (mut by_day, mut by_model) = (BTreeMap::new(), BTreeMap::new());
-    let (first, last) = (within(days.first), within(days.last));
+    let (first, last) = days.within();
     let mut tx = pool
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await?;
@@ -73,12 +73,6 @@ pub(super) async fn analytics(
     analytics.slowest = trails(&of(SLOWEST).bind(named).fetch_all(&mut *tx).await?)?;
     tx.rollback().await?;
     Ok(analytics)
-}
-
-/// Returns a day that the database has, too.
-fn within(day: NaiveDate) -> NaiveDate {
-    let bound = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default();
-    day.clamp(bound(1), bound(9999))
 }
 
 /// Reads a row of tallies, or one of costs, which has none of the other's columns.
@@ -134,18 +128,3 @@ const SLOWEST: &str = "SELECT s.message_id, s.state FROM (SELECT DISTINCT projec
      LATERAL (SELECT t.message_id, t.state, t.latency_micros, t.started_at FROM control_plane.ai_trails AS t \
          WHERE t.project_id = d.project_id AND t.day = d.day AND t.latency_micros IS NOT NULL ORDER BY t.latency_micros DESC LIMIT $4) AS s \
      ORDER BY s.latency_micros DESC, s.started_at DESC LIMIT $4";
-
-/// The columns of the counts, in their order.
-const COUNTS: [&str; 11] = [
-    "calls",
-    "completed",
-    "failed",
-    "unknown",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "ended",
-    "latency_micros",
-];

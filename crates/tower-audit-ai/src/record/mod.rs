@@ -13,7 +13,7 @@ pub(crate) use change::{End, Opening, Outcome, Parts, Served};
 pub use cost::{AmountError, Cost, Currency, ParseCurrencyError};
 pub use message_id::{MessageId, MessageIdError};
 pub use price::{Price, Prices};
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use state::moment;
 pub(crate) use state::{State, given_up};
 pub use trail::{ParseTrailStatusError, Trail, TrailStatus};

@@ -45,7 +45,7 @@ impl State {
     }
 
     /// Takes everything that another has.
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn join(&mut self, other: Self) {
         later(&mut self.opening, other.opening);
         later(&mut self.served, other.served);
@@ -127,7 +127,7 @@ fn say<T: Clone>(said: &mut Said<T>, stamp: Stamp, new: &Option<T>) {
 }
 
 /// Takes what was said later.
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 fn later<T>(said: &mut Said<T>, other: Said<T>) {
     if let Some((stamp, value)) = other
         && said.as_ref().is_none_or(|(old, _)| *old < stamp)

@@ -1,0 +1,98 @@
+//! Trails in SQLite.
+
+mod append;
+mod error;
+mod migrate;
+mod read;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use sqlx::SqlitePool;
+use tower_audit_core::{EventWriter, PageSize, StoreError, store::StoreStatus};
+
+use crate::{Analytics, Days, MessageId, Trail, TrailChange, TrailCursor, TrailPage, TrailStore};
+
+/// Trails in SQLite, in the table `ai_trails`. Cheap to clone.
+///
+/// ```no_run
+/// use tower_audit_ai::{SqliteTrails, Trail, Trails};
+///
+/// # async fn example(pool: sqlx::SqlitePool) -> Result<(), Box<dyn std::error::Error>> {
+/// let store = SqliteTrails::new(pool);
+/// store.migrate().await?;
+/// let trails = Trails::new(store);
+/// trails.begin(Trail::placeholder("msg_1", "project-7", "large-2026")?);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct SqliteTrails {
+    pool: SqlitePool,
+    zone: Tz,
+}
+
+impl SqliteTrails {
+    /// Returns the trails of this database, whose days are those of UTC.
+    #[must_use]
+    pub fn new(pool: SqlitePool) -> Self {
+        Self {
+            pool,
+            zone: Tz::UTC,
+        }
+    }
+
+    /// Sets whose days are counted, if [`migrate`](Self::migrate) makes the tables: those that are there keep theirs. Defaults to UTC.
+    #[must_use]
+    pub fn zone(mut self, zone: Tz) -> Self {
+        self.zone = zone;
+        self
+    }
+
+    /// Returns the pool.
+    #[must_use]
+    pub fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+}
+
+impl EventWriter<TrailChange> for SqliteTrails {
+    async fn append(&self, batch: &[TrailChange]) -> Result<(), StoreError> {
+        let appended = append::append(&self.pool, batch).await;
+        appended.map_err(error::store_error)
+    }
+
+    async fn check(&self) -> Result<StoreStatus, StoreError> {
+        read::check(&self.pool).await.map_err(error::store_error)
+    }
+
+    async fn reap(&self, created_before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let reaped = append::reap(&self.pool, created_before).await;
+        reaped.map_err(error::store_error)
+    }
+}
+
+impl TrailStore for SqliteTrails {
+    async fn get(&self, message_id: &MessageId) -> Result<Option<Trail>, StoreError> {
+        let found = read::get(&self.pool, message_id).await;
+        found.map_err(error::store_error)
+    }
+
+    async fn list(
+        &self,
+        project_id: &str,
+        older_than: Option<TrailCursor>,
+        size: PageSize,
+    ) -> Result<TrailPage, StoreError> {
+        let page = read::list(&self.pool, project_id, older_than.as_ref(), size).await;
+        page.map_err(error::store_error)
+    }
+
+    async fn analytics(&self, project_id: &str, days: Days) -> Result<Analytics, StoreError> {
+        let analytics = read::analytics(&self.pool, project_id, days).await;
+        analytics.map_err(error::store_error)
+    }
+
+    async fn cleanup(&self, older_than: DateTime<Utc>) -> Result<u64, StoreError> {
+        let deleted = append::cleanup(&self.pool, older_than).await;
+        deleted.map_err(error::store_error)
+    }
+}

@@ -1,0 +1,108 @@
+//! Reads trails, and what they add up to.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use chrono::NaiveDate;
+use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow, types::Json};
+use tower_audit_core::{PageSize, store::StoreStatus};
+
+use super::append::unreadable;
+use crate::{
+    Analytics, Days, MessageId, Tally, Trail, TrailCursor, TrailPage, record::State, store::NAMED,
+    tally::COUNTS,
+};
+
+pub(super) async fn check(pool: &SqlitePool) -> sqlx::Result<StoreStatus> {
+    let mut connection = pool.acquire().await?;
+    let begun = Instant::now();
+    let ready = "SELECT 1 FROM ai_trails_settings LEFT JOIN ai_trails ON false";
+    sqlx::query(ready).fetch_one(&mut *connection).await?;
+    Ok(StoreStatus::new(begun.elapsed(), None))
+}
+
+pub(super) async fn get(pool: &SqlitePool, message_id: &MessageId) -> sqlx::Result<Option<Trail>> {
+    let found = sqlx::query("SELECT message_id, state FROM ai_trails WHERE message_id = ?1");
+    let found = found.bind(message_id.as_str()).fetch_optional(pool).await?;
+    Ok(found.as_ref().map(trail).transpose()?.flatten())
+}
+
+pub(super) async fn list(
+    pool: &SqlitePool,
+    project_id: &str,
+    older_than: Option<&TrailCursor>,
+    size: PageSize,
+) -> sqlx::Result<TrailPage> {
+    let limit = i64::from(size.events()) + 1;
+    let rows = match older_than {
+        None => sqlx::query(NEWEST).bind(project_id).bind(limit),
+        Some(cursor) => sqlx::query(OLDER)
+            .bind(project_id)
+            .bind(limit)
+            .bind(cursor.started_at().timestamp_micros())
+            .bind(cursor.message_id().as_str()),
+    };
+    Ok(TrailPage::cut(trails(&rows.fetch_all(pool).await?)?, size))
+}
+
+pub(super) async fn analytics(
+    pool: &SqlitePool,
+    project_id: &str,
+    days: Days,
+) -> sqlx::Result<Analytics> {
+    let mut analytics = Analytics::default();
+    let (mut by_day, mut by_model) = (BTreeMap::new(), BTreeMap::new());
+    let (first, last) = days.within();
+    let mut tx = pool.begin().await?;
+    let of = |sql| sqlx::query(sql).bind(project_id).bind(first).bind(last);
+    for row in &of(TALLIES).fetch_all(&mut *tx).await? {
+        let tally = tally(row)?;
+        let (day, model): (NaiveDate, String) = (row.try_get("day")?, row.try_get("model")?);
+        analytics.total += &tally;
+        *by_day.entry(day).or_insert_with(Tally::default) += &tally;
+        *by_model.entry(model).or_insert_with(Tally::default) += &tally;
+    }
+    analytics.by_day = by_day.into_iter().collect();
+    analytics.by_model = by_model.into_iter().collect();
+    let named = i64::try_from(NAMED).unwrap_or(i64::MAX);
+    analytics.recent = trails(&of(RECENT).bind(named).fetch_all(&mut *tx).await?)?;
+    analytics.slowest = trails(&of(SLOWEST).bind(named).fetch_all(&mut *tx).await?)?;
+    tx.rollback().await?;
+    Ok(analytics)
+}
+
+/// Reads a row of tallies.
+pub(super) fn tally(row: &SqliteRow) -> sqlx::Result<Tally> {
+    let mut tally = Tally::default();
+    for (column, count) in COUNTS.into_iter().zip(tally.counts_mut()) {
+        *count = row.try_get(column)?;
+    }
+    tally.costs = row.try_get::<Json<_>, _>("costs")?.0;
+    Ok(tally)
+}
+
+fn trails(rows: &[SqliteRow]) -> sqlx::Result<Vec<Trail>> {
+    rows.iter()
+        .filter_map(|row| trail(row).transpose())
+        .collect()
+}
+
+fn trail(row: &SqliteRow) -> sqlx::Result<Option<Trail>> {
+    let id: &str = row.try_get("message_id")?;
+    let id = id.parse().map_err(unreadable)?;
+    let Json(state): Json<State> = row.try_get("state")?;
+    Ok(state.trail(&id))
+}
+
+const NEWEST: &str = "SELECT message_id, state FROM ai_trails WHERE project_id = ?1 \
+     ORDER BY started_micros DESC, message_id DESC LIMIT ?2";
+
+const OLDER: &str = "SELECT message_id, state FROM ai_trails WHERE project_id = ?1 AND (started_micros, message_id) < (?3, ?4) \
+     ORDER BY started_micros DESC, message_id DESC LIMIT ?2";
+
+const TALLIES: &str = "SELECT * FROM ai_trails_tallies WHERE project_id = ?1 AND day BETWEEN ?2 AND ?3 AND calls <> 0";
+
+const RECENT: &str = "SELECT message_id, state FROM ai_trails WHERE project_id = ?1 AND day BETWEEN ?2 AND ?3 \
+     ORDER BY started_micros DESC, message_id DESC LIMIT ?4";
+
+const SLOWEST: &str = "SELECT message_id, state FROM ai_trails WHERE project_id = ?1 AND day BETWEEN ?2 AND ?3 \
+     AND latency_micros IS NOT NULL ORDER BY latency_micros DESC, started_micros DESC LIMIT ?4";
