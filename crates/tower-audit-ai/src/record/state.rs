@@ -45,7 +45,7 @@ impl State {
     }
 
     /// Takes everything that another has.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "postgres")]
     pub(crate) fn join(&mut self, other: Self) {
         later(&mut self.opening, other.opening);
         later(&mut self.served, other.served);
@@ -127,7 +127,7 @@ fn say<T: Clone>(said: &mut Said<T>, stamp: Stamp, new: &Option<T>) {
 }
 
 /// Takes what was said later.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "postgres")]
 fn later<T>(said: &mut Said<T>, other: Said<T>) {
     if let Some((stamp, value)) = other
         && said.as_ref().is_none_or(|(old, _)| *old < stamp)
@@ -251,6 +251,16 @@ mod tests {
         ) {
             let twice = again.iter().map(|index| index.get(&mixed));
             prop_assert_eq!(applied(&changes), applied(mixed.iter().chain(twice)));
+        }
+
+        #[cfg(feature = "postgres")]
+        #[test]
+        fn states_join_to_what_all_of_their_changes_make(
+            (some, others) in (changes(), changes())
+        ) {
+            let mut joined = applied(&some);
+            joined.join(applied(&others));
+            prop_assert_eq!(joined, applied(some.iter().chain(&others)));
         }
 
         #[test]
