@@ -1,7 +1,10 @@
 //! What every store of trails does, written once.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rust_decimal::Decimal;
+use tokio::task::JoinSet;
 use tower_audit_ai::{
     Cost, Currency, Days, Price, Prices, Tally, Trail, TrailStatus, TrailStore, Trails, Update,
     Usage,
@@ -27,6 +30,7 @@ macro_rules! mount_contract {
             a_day_is_one_of_the_time_zone_of_the_store,
             the_slowest_and_the_newest_are_named,
             pages_follow_each_other_without_a_gap,
+            batches_at_the_same_time_count_every_call_once,
         );
     };
     (@ $fresh:path, $store:expr => $($name:ident),* $(,)?) => {$(
@@ -441,4 +445,42 @@ pub(super) async fn pages_follow_each_other_without_a_gap(store: impl TrailStore
         .map(|number| format!("m{number:02}"))
         .collect();
     assert_eq!(found, expected);
+}
+
+pub(super) async fn batches_at_the_same_time_count_every_call_once(store: impl TrailStore) {
+    let recorded = changes(async |trails| {
+        for number in 0..40 {
+            let message = format!("m{number}");
+            begin(trails, &message, "p", Utc::now());
+            let cost = Some(dollars("0.1", "0.2"));
+            trails.complete(&id(&message), Usage::new(1, 1), cost, Vec::new());
+        }
+    })
+    .await;
+    let store = Arc::new(store);
+    let mut writers = JoinSet::new();
+    for number in 0..8 {
+        let (store, mut batch) = (Arc::clone(&store), recorded.clone());
+        // Each in an order of its own, and some of them twice.
+        batch.rotate_left(number * 7);
+        if number % 2 == 0 {
+            batch.reverse();
+        }
+        writers.spawn(async move {
+            for changes in batch.chunks(11) {
+                while let Err(error) = store.append(changes).await {
+                    assert!(error.is_transient(), "{error:?}");
+                }
+            }
+        });
+    }
+    while let Some(written) = writers.join_next().await {
+        written.unwrap();
+    }
+    let total = store.analytics("p", all_days()).await.unwrap().total;
+    assert_eq!(
+        (total.calls, total.completed, total.total_tokens),
+        (40, 40, 80)
+    );
+    assert_eq!(total.costs[&Currency::USD].claimed, Decimal::from(12));
 }

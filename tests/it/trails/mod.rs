@@ -1,5 +1,6 @@
 //! AI trails.
 
+mod call;
 mod contract;
 mod memory;
 mod model;
