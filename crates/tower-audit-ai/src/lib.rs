@@ -27,6 +27,14 @@
 //! - [`TrailStore`]: where trails are kept. [`MemoryTrails`] is for development; `PgTrails` and `SqliteTrails` come with the features
 //!   `postgres` and `sqlite`.
 //!
+//! # From memory to a database
+//!
+//! 1. `AUDIT_TRAIL_BACKEND=memory` ([`Backend::from_env`]): as it is now.
+//! 2. `dual`: both are written, the memory is read, and what is read is compared ([`DualTrails::differences`]). What the memory had before goes over with
+//!    [`MemoryTrails::changes`], as often as one likes. A call is ended by the [`Trails`] that began it, so those of before are closed when their
+//!    calls have ended.
+//! 3. `database`.
+//!
 //! # Guarantees
 //!
 //! - What is recorded is handed to the [delivery engine](tower_audit_core::delivery), and never waits: its page says what is kept when.
@@ -46,7 +54,9 @@
 //! - It knows no prices: they change without notice, so the app supplies them.
 //! - After a [cleanup](Trails::cleanup) no trail is taken that began before its moment, because nobody could tell it from one that was deleted.
 
+mod backend;
 mod call;
+mod dual;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod kept;
 mod memory;
@@ -60,7 +70,9 @@ mod store;
 mod tally;
 mod trails;
 
+pub use backend::{AnyTrails, Backend, ParseBackendError};
 pub use call::Call;
+pub use dual::{Differences, DualTrails};
 pub use memory::MemoryTrails;
 pub use placeholder::Placeholder;
 #[cfg(feature = "postgres")]

@@ -64,6 +64,15 @@ impl MemoryTrails {
         }
     }
 
+    /// Returns everything that was said of all trails: another store that it is [appended](EventWriter::append) to, as often as one likes, has
+    /// them, too.
+    #[must_use]
+    pub fn changes(&self) -> Vec<TrailChange> {
+        let trails = self.trails();
+        let all = trails.states.iter();
+        all.flat_map(|(id, state)| state.changes(id)).collect()
+    }
+
     fn trails(&self) -> MutexGuard<'_, Trails> {
         let trails = self.shared.trails.lock();
         trails.unwrap_or_else(PoisonError::into_inner)

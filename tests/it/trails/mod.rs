@@ -5,5 +5,6 @@ mod contract;
 mod memory;
 mod model;
 mod postgres;
+mod rollout;
 mod sqlite;
 mod support;

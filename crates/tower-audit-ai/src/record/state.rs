@@ -65,6 +65,28 @@ impl State {
         }
     }
 
+    /// Returns changes that make the same trail.
+    pub(crate) fn changes(&self, message_id: &MessageId) -> Vec<TrailChange> {
+        let mut changes = Vec::new();
+        let mut add = |stamp: Stamp, parts: Parts| {
+            changes.push(TrailChange {
+                message_id: message_id.clone(),
+                stamp,
+                parts,
+            });
+        };
+        macro_rules! add {
+            ($($part:ident),*) => {$(
+                if let Some((stamp, value)) = &self.$part {
+                    let $part = Some(value.clone());
+                    add(*stamp, Parts { $part, ..Parts::default() });
+                }
+            )*};
+        }
+        add!(opening, end, served, usage, cost, reasoning);
+        changes
+    }
+
     /// Returns when the trail began, if its begin has arrived.
     pub(crate) fn started_micros(&self) -> Option<i64> {
         let (_, opening) = self.opening.as_ref()?;
@@ -261,6 +283,14 @@ mod tests {
             let mut joined = applied(&some);
             joined.join(applied(&others));
             prop_assert_eq!(joined, applied(some.iter().chain(&others)));
+        }
+
+        #[test]
+        fn the_changes_of_a_state_make_it_again(changes in changes()) {
+            let state = applied(&changes);
+            let message_id = "m".parse().unwrap();
+            let again = applied(&state.changes(&message_id));
+            prop_assert_eq!(again.trail(&message_id), state.trail(&message_id));
         }
 
         #[test]
