@@ -59,8 +59,10 @@ CREATE TABLE "{schema}"."{table}_tracked" (
     -- The columns as they were then, in their order.
     columns      jsonb       NOT NULL,
     function     text        NOT NULL,
-    -- What the table was called before it was renamed.
+    -- What the table was called before it was renamed, from when until when.
     former_names jsonb       NOT NULL DEFAULT '[]',
+    -- Since when it has this name.
+    named_at     timestamptz NOT NULL,
     tracked_at   timestamptz NOT NULL DEFAULT now(),
     -- Since when nothing that happened to its rows is missing.
     begun_at     timestamptz NOT NULL,

@@ -54,6 +54,16 @@ pub enum HistoryError {
     /// There is another key of this id.
     #[error("there is another key with the id {0:?}: give a new key a new id")]
     OtherMaskKey(String),
+    /// Another table had this name when it was tracked.
+    #[error(
+        "{by} was called {table} when it was tracked: track it under its new name first, or untrack {table}"
+    )]
+    NameOfAnother {
+        /// The name.
+        table: TableName,
+        /// What the other table is called now.
+        by: TableName,
+    },
     /// The table is not tracked.
     #[error("{0} is not tracked")]
     NotTracked(TableName),

@@ -132,7 +132,10 @@ pub(crate) async fn look(
 /// Returns statements that set for a transaction what the triggers set: that nothing that somebody else has put into a schema is called, that
 /// types are named with their schemas, and how values are written.
 pub(crate) fn as_triggers_do() -> String {
-    let mut sql = "SET LOCAL search_path = pg_catalog, pg_temp".to_owned();
+    let mut sql =
+        "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL quote_all_identifiers = off; \
+         SET LOCAL standard_conforming_strings = on"
+            .to_owned();
     for (setting, value, _) in PINNED {
         sql += &format!("; SET LOCAL {setting} = {value}");
     }

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use crate::{
     Finding, History, HistoryError,
     error::code,
-    migrate::{begin, execute},
+    migrate::{begin, execute, look},
     names::{literal, quoted},
 };
 
@@ -49,8 +49,10 @@ impl History {
     ///
     /// Returns [`HistoryError::NotMigrated`] if there is no history, and [`HistoryError::Database`] otherwise.
     pub async fn partitions(&self) -> Result<Vec<HistoryPartition>, HistoryError> {
-        let mut connection = self.pool.acquire().await?;
-        partitions(self, &mut connection).await
+        let mut tx = look(self).await?;
+        let partitions = partitions(self, &mut tx).await?;
+        tx.rollback().await?;
+        Ok(partitions)
     }
 
     /// Drops the partitions of which the last change is older than this moment; returns how many changes they had, roughly.

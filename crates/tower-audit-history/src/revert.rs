@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Revert {
     change: RowChange,
-    /// With `{doc}` where the values are.
+    /// With [`DOC`] where the values are.
     template: String,
     /// The values: the key of now, what the change left, and what was before. As the database wrote them: a number that is read may
     /// lose digits.
@@ -86,11 +86,14 @@ impl History {
         change: &RowChange,
     ) -> Result<TableName, HistoryError> {
         let entries = entries(self, connection).await?;
-        let is_it = |entry: &&Entry| {
-            entry.name == change.table || entry.former_names.contains(&change.table)
-        };
+        let is_it = |entry: &&Entry| entry.had_name(&change.table, change.at);
         let entry = entries.iter().find(is_it);
         let entry = entry.ok_or_else(|| HistoryError::NotTracked(change.table.clone()))?;
+        if change.at < entry.begun_at {
+            return irreversible(
+                "the history of its table has begun anew since: it may not be the same table",
+            );
+        }
         Ok(entry.name.clone())
     }
 }
@@ -106,7 +109,7 @@ impl Revert {
     /// only with the settings that come before it. It is recorded as the system's, unless `tower_audit.context` is set in there, too.
     #[must_use]
     pub fn sql(&self) -> String {
-        let statement = self.template.replace("{doc}", &literal(&self.doc));
+        let statement = self.template.replace(DOC, &literal(&self.doc));
         let settings = as_triggers_do().replace("; ", ";\n");
         format!("BEGIN;\n{settings};\n{statement};\nCOMMIT;")
     }
@@ -137,7 +140,7 @@ impl Revert {
         sqlx::raw_sql(AssertSqlSafe(as_triggers_do()))
             .execute(&mut *inner)
             .await?;
-        let sql = self.template.replace("{doc}", "$1");
+        let sql = self.template.replace(DOC, "$1");
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(&self.doc)
             .execute(&mut *inner)
@@ -251,7 +254,7 @@ fn insert(live: &Live<'_>, restored: &[&Column]) -> String {
 /// Returns where the values come from: `d` is the document, `k` the key and `p` what these columns were before.
 fn values(live: &Live<'_>, restored: &[&Column]) -> String {
     let key = record("d.doc -> 'key'", "k", &live.table.key);
-    let mut values = format!("(SELECT {{doc}}::text::jsonb AS doc) AS d, {key}");
+    let mut values = format!("(SELECT {DOC}::text::jsonb AS doc) AS d, {key}");
     let columns: Vec<&Column> = restored
         .iter()
         .copied()
@@ -320,9 +323,13 @@ fn is_as_left(live: &Live<'_>, new: &Columns) -> String {
     conditions
 }
 
+/// What no name can have.
+const DOC: &str = "\0";
+
 /// The settings that are set for a revert, as SQL takes them.
 const SETTINGS: &str = "SELECT name, setting FROM pg_catalog.pg_settings \
-     WHERE name IN ('TimeZone', 'DateStyle', 'IntervalStyle', 'extra_float_digits', 'bytea_output') \
+     WHERE name IN ('TimeZone', 'DateStyle', 'IntervalStyle', 'extra_float_digits', 'bytea_output', 'quote_all_identifiers', \
+         'standard_conforming_strings') \
      UNION ALL SELECT 'search_path', pg_catalog.current_setting('search_path')";
 
 /// The tables that refer to one in a way that takes their rows along, and those that refer to these. Of an update only those count that refer

@@ -265,10 +265,21 @@ async fn a_schema_in_foreign_hands_is_found() {
 async fn types_are_the_same_whatever_path_whoever_looks_has() {
     let db = Tracked::with("CREATE TYPE kind AS ENUM ('a'); CREATE TABLE jobs (id int PRIMARY KEY, kind kind, kinds kind[])").await;
     db.track("jobs", Track::new()).await;
-    let options = db.database.options.clone();
-    let pool = PgPoolOptions::new()
-        .connect_with(options.options([("search_path", "control_plane")]))
-        .await
-        .unwrap();
-    assert_eq!(History::new(pool).verify().await.unwrap(), []);
+    for (setting, value) in [
+        ("search_path", "control_plane"),
+        ("quote_all_identifiers", "on"),
+        ("standard_conforming_strings", "off"),
+        ("DateStyle", "SQL, DMY"),
+    ] {
+        let options = db.database.options.clone().options([(setting, value)]);
+        let pool = PgPoolOptions::new().connect_with(options).await.unwrap();
+        let history = History::new(pool);
+        assert_eq!(history.verify().await.unwrap(), [], "{setting}");
+        history.migrate().await.unwrap();
+        let track = Track::new().ignore(["kind"]);
+        history.track(&name("jobs"), track).await.unwrap();
+        db.assert_well().await;
+        history.track(&name("jobs"), Track::new()).await.unwrap();
+        db.assert_well().await;
+    }
 }

@@ -10,7 +10,7 @@ use tower_audit_core::{
     EventId, PageSize,
     changes::{ChangeFilter, ChangeReader as _, Columns, Operation},
 };
-use tower_audit_history::{AsOf, AuditedTransaction, HistoryError, Track, Triggers};
+use tower_audit_history::{AsOf, AuditedTransaction, Finding, HistoryError, Track, Triggers};
 
 use super::support::{Tracked, name};
 
@@ -375,6 +375,158 @@ async fn changes_that_a_trigger_of_the_app_made_before_the_statement_was_recorde
         as_of(&db, 1, now(&db).await).await,
         row(json!({"id": 1, "name": "d"}))
     );
+}
+
+#[tokio::test]
+async fn nothing_wrong_is_claimed_where_triggers_of_the_app_change_the_same_rows() {
+    let one_default = "CREATE FUNCTION app() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF NEW.a THEN UPDATE public.jobs SET a = false WHERE id <> NEW.id AND a; END IF; RETURN NULL; END $$";
+    let back = "CREATE FUNCTION app() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF pg_trigger_depth() = 1 THEN UPDATE public.jobs SET a = false WHERE id = NEW.id; END IF; RETURN NULL; END $$";
+    let gone = "CREATE FUNCTION app() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF NEW.id = 2 THEN DELETE FROM public.jobs WHERE id = NEW.id; END IF; RETURN NULL; END $$";
+    for triggers in [Triggers::Row, Triggers::Statement] {
+        for (function, name_of_trigger) in [(one_default, "one"), (back, "!app"), (gone, "!app")] {
+            let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, a bool)").await;
+            db.track("jobs", Track::new().triggers(triggers)).await;
+            db.run(&format!("{function}; CREATE TRIGGER \"{name_of_trigger}\" AFTER INSERT OR UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION app()"))
+                .await;
+            for sql in [
+                "INSERT INTO jobs VALUES (1, true), (2, true)",
+                "INSERT INTO jobs VALUES (3, true)",
+                "UPDATE jobs SET a = true",
+                "UPDATE jobs SET a = false WHERE id = 1",
+            ] {
+                db.run(sql).await;
+                let there =
+                    "SELECT coalesce(jsonb_object_agg(id::text, to_jsonb(j)), '{}') FROM jobs AS j";
+                let there: Value = sqlx::query_scalar(there)
+                    .fetch_one(&db.database.pool)
+                    .await
+                    .unwrap();
+                for id in 1..=3 {
+                    match as_of(&db, id, now(&db).await).await {
+                        AsOf::Unknown => {}
+                        AsOf::Row(row) => {
+                            assert_eq!(Value::Object(row), there[id.to_string()], "{sql}");
+                        }
+                        _ => assert_eq!(there.get(id.to_string()), None, "{sql}"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_got_the_name_of_another_one_has_a_history_of_its_own() {
+    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, name text, plan text)").await;
+    db.track("jobs", Track::new()).await;
+    db.run("INSERT INTO jobs VALUES (1, 'old', 'x'), (2, 'old', 'x'); DELETE FROM jobs WHERE id = 2; ALTER TABLE jobs RENAME TO archive")
+        .await;
+    let deleted = db.changes().await[2].id;
+    let create = "CREATE TABLE jobs (id int PRIMARY KEY, name text, plan text)";
+    db.run(create).await;
+    // It would pass for the other one, whose triggers are elsewhere now.
+    let said = db.history.track(&name("jobs"), Track::new()).await;
+    assert_eq!(
+        said.unwrap_err().to_string(),
+        "public.archive was called public.jobs when it was tracked: track it under its new name first, or untrack public.jobs"
+    );
+    let renamed = Finding::RenamedTable {
+        to: name("archive"),
+    };
+    let found = db.history.verify().await.unwrap();
+    assert_eq!(found, [(Some(name("jobs")), renamed)]);
+    db.track("archive", Track::new()).await;
+    db.track("jobs", Track::new()).await;
+    db.run(
+        "INSERT INTO jobs VALUES (1, 'new', 'y'), (3, 'new', 'y'); DELETE FROM jobs WHERE id = 1",
+    )
+    .await;
+    let of_archive = async |id: i32| {
+        let key = columns(json!({"id": id}));
+        let archive = name("archive");
+        let found = db.history.as_of(&archive, &key, now(&db).await);
+        found.await.unwrap()
+    };
+    assert_eq!(
+        of_archive(1).await,
+        row(json!({"id": 1, "name": "old", "plan": "x"}))
+    );
+    assert_eq!(of_archive(3).await, AsOf::NoRow);
+    // What was deleted goes back to where it was.
+    let revert = db.history.revert(deleted).await.unwrap();
+    assert!(revert.sql().contains("\"archive\""), "{}", revert.sql());
+    // The history of a table that was made anew does not reach back.
+    db.history.untrack(&name("jobs")).await.unwrap();
+    db.track("jobs", Track::new()).await;
+    let inserted = db.changes().await.pop().unwrap();
+    let said = db.history.revert(inserted.id).await.unwrap_err();
+    assert!(
+        matches!(
+            said,
+            HistoryError::Irreversible(_) | HistoryError::NotTracked(_)
+        ),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_history_begins_anew_where_columns_or_keys_mean_something_else() {
+    for change in [
+        "ALTER TABLE jobs RENAME name TO title",
+        "ALTER TABLE jobs RENAME name TO x; ALTER TABLE jobs RENAME plan TO name; ALTER TABLE jobs RENAME x TO plan",
+        "ALTER TABLE jobs ALTER name TYPE varchar USING 'n' || name",
+        "ALTER TABLE jobs DROP name; ALTER TABLE jobs ADD name text DEFAULT 'z'",
+        "ALTER TABLE jobs DROP CONSTRAINT jobs_pkey; UPDATE jobs SET id = id + 10; ALTER TABLE jobs ADD PRIMARY KEY (id, plan)",
+    ] {
+        let db = jobs().await;
+        db.run("INSERT INTO jobs VALUES (1, 'a', 'x')").await;
+        let before = now(&db).await;
+        db.run(change).await;
+        let is_key_other = change.contains("PRIMARY KEY");
+        let key = columns(if is_key_other {
+            json!({"id": 1, "plan": "x"})
+        } else {
+            json!({"id": 1})
+        });
+        for _ in 0..2 {
+            let jobs = name("jobs");
+            for time in [before, now(&db).await] {
+                let found = db.history.as_of(&jobs, &key, time).await.unwrap();
+                assert_eq!(found, AsOf::Unknown, "{change}");
+                if db.history.verify().await.unwrap().is_empty() {
+                    break;
+                }
+            }
+            db.track("jobs", Track::new()).await;
+        }
+    }
+    // What only comes and goes leaves it as it is.
+    let db = jobs().await;
+    db.run("INSERT INTO jobs VALUES (1, 'a', 'x')").await;
+    let before = now(&db).await;
+    db.run("ALTER TABLE jobs ADD more text, DROP plan").await;
+    db.track("jobs", Track::new()).await;
+    assert_eq!(
+        as_of(&db, 1, before).await,
+        row(json!({"id": 1, "name": "a", "plan": "x"}))
+    );
+}
+
+#[tokio::test]
+async fn a_row_is_found_by_any_spelling_of_its_key() {
+    let db = Tracked::with("CREATE TABLE jobs (id numeric PRIMARY KEY, name text)").await;
+    db.track("jobs", Track::new()).await;
+    db.run("INSERT INTO jobs VALUES (1.50, 'a')").await;
+    let before = now(&db).await;
+    db.run("UPDATE jobs SET name = 'b'").await;
+    for spelled in [json!(1.5), json!("1.5"), json!("1.50"), json!("1.500")] {
+        let key = columns(json!({"id": spelled}));
+        let found = db.history.as_of(&name("jobs"), &key, before).await;
+        assert_eq!(found.unwrap(), row(json!({"id": "1.50", "name": "a"})));
+    }
 }
 
 #[tokio::test]

@@ -32,9 +32,20 @@ impl History {
         let mut tx = look(self).await?;
         let live = Live::find(self, &mut tx, table).await?;
         let key = live.spelled(&mut tx, key).await?;
-        if time < live.begun_at {
+        if time < live.begun_at || !live.is_as_noted {
             return Ok(AsOf::Unknown);
         }
+        // Values that are equal may be spelled in more than one way: the row knows its own.
+        let key = match live.row(&mut tx, &key).await? {
+            Some(row) => key
+                .into_iter()
+                .map(|(name, value)| match row.get(&name) {
+                    Some(value) => (name, value.clone()),
+                    None => (name, value),
+                })
+                .collect(),
+            None => key,
+        };
         let walk = Walk {
             connection: &mut tx,
             live: &live,
@@ -81,8 +92,15 @@ impl Walk<'_> {
         let mut back = Backward::new(self.key.clone());
         let times = (self.live.begun_at, self.until);
         let mut changes = Changes::new(self.live, times, Way::Back(None));
-        while let Some(next) = changes.next(self.connection, &back.key).await? {
-            match back.step(&next) {
+        loop {
+            let step = match changes.next(self.connection, &back.key).await? {
+                Some(next) => back.step(&next),
+                None => match back.at_the_begin() {
+                    Some(step) => step,
+                    None => return self.forward(back.turn(self.key.clone())).await,
+                },
+            };
+            match step {
                 Step::On => {}
                 Step::Found(found) => return Ok(found),
                 Step::FoundIfThere(row) => {
@@ -91,11 +109,6 @@ impl Walk<'_> {
                 }
             }
         }
-        if let Some(known) = back.at_the_begin() {
-            return Ok(known);
-        }
-        let forward = back.turn(self.key.clone());
-        self.forward(forward).await
     }
 
     async fn forward(&mut self, mut forward: Forward) -> Result<AsOf, HistoryError> {

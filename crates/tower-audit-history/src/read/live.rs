@@ -8,16 +8,18 @@ use tower_audit_core::changes::{Columns, TableName};
 use crate::{
     History, HistoryError,
     names::{Names, quoted, quoted_table},
-    track::{Table, catalog, entry, generate::Expressions, table::Column},
+    track::{Former, Table, catalog, entry, generate::Expressions, is_as_noted, table::Column},
 };
 
 /// A table of which rows are looked up by their key.
 pub(crate) struct Live<'a> {
     history: &'a History,
     pub(crate) table: Table,
-    /// All names that the table had, the one of now first.
-    pub(crate) names: Vec<TableName>,
+    /// All names that the table had.
+    pub(crate) names: Vec<Former>,
     pub(crate) begun_at: DateTime<Utc>,
+    /// Whether its columns mean what they did when it was tracked.
+    pub(crate) is_as_noted: bool,
 }
 
 impl<'a> Live<'a> {
@@ -34,13 +36,20 @@ impl<'a> Live<'a> {
         track.mask.extend(hashed);
         let found = catalog::find(connection, name).await?;
         let table = Table::new(found, track)?;
-        let mut names = vec![entry.name];
-        names.extend(entry.former_names);
+        let is_as_noted = is_as_noted(&entry.columns, &table);
+        let mut names = entry.former_names;
+        names.push(Former {
+            schema: entry.name.schema().to_owned(),
+            table: entry.name.table().to_owned(),
+            from: entry.named_at,
+            until: DateTime::<Utc>::MAX_UTC,
+        });
         Ok(Self {
             history,
             table,
             names,
             begun_at: entry.begun_at,
+            is_as_noted,
         })
     }
 

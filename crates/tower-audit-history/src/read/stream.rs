@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use tower_audit_core::changes::{ChangeCursor, ChangeFilter, Columns, RowChange, TableName};
+use tower_audit_core::changes::{ChangeCursor, ChangeFilter, Columns, RowChange};
 
 use super::query::{Way, page};
-use crate::{HistoryError, names::Names};
+use crate::{HistoryError, names::Names, track::Former};
 
 /// The changes of a row, under whichever names its table had, in pages that become larger: most rows have few.
 pub(super) struct Stream<'a> {
     history: &'a Names,
-    tables: &'a [TableName],
+    tables: &'a [Former],
     times: (DateTime<Utc>, DateTime<Utc>),
     way: Way,
     key: Columns,
@@ -25,7 +25,7 @@ impl<'a> Stream<'a> {
     /// Returns the changes from a moment on and before another one.
     pub(super) fn new(
         history: &'a Names,
-        tables: &'a [TableName],
+        tables: &'a [Former],
         times: (DateTime<Utc>, DateTime<Utc>),
         way: Way,
     ) -> Self {
@@ -77,7 +77,8 @@ impl<'a> Stream<'a> {
         let (since, until) = self.times;
         let mut found = Vec::new();
         for table in self.tables {
-            let of_row = ChangeFilter::new().row(table.clone(), self.key.clone().into());
+            let (since, until) = (since.max(table.from), until.min(table.until));
+            let of_row = ChangeFilter::new().row(table.name(), self.key.clone().into());
             let of_row = of_row.since(since).until(until);
             found.extend(page(connection, self.history, &of_row, self.way, self.size).await?);
         }

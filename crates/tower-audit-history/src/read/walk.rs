@@ -1,5 +1,8 @@
 //! What a row was, from the changes before and after a moment: no database.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 use tower_audit_core::changes::{Columns, Operation, RowChange};
 
 /// What a row was at a moment.
@@ -28,6 +31,8 @@ pub(super) struct Backward {
     has_begun: bool,
     /// Whether it may have been deleted by a TRUNCATE of a partition since the last change.
     may_be_gone: bool,
+    /// How the row was inserted, and in which transaction.
+    inserted: Option<(i64, Option<Columns>)>,
     /// The transaction in which a row left the key, before anything else was said of it.
     left_in: Option<i64>,
     /// The transaction in which the row got another key.
@@ -71,6 +76,7 @@ impl Backward {
             known: Columns::new(),
             has_begun: false,
             may_be_gone: false,
+            inserted: None,
             left_in: None,
             moved_in: None,
             order: Order::default(),
@@ -81,6 +87,9 @@ impl Backward {
     pub(super) fn step(&mut self, change: &RowChange) -> Step {
         let is_of_it = change.key.as_ref() == Some(&self.key);
         let transaction = Some(change.transaction_id);
+        if let Some(inserted) = self.inserted.take() {
+            return self.before_insert(change, is_of_it, &inserted);
+        }
         if let Some(found) = self.end_of_transaction(change, is_of_it) {
             return Step::Found(found);
         }
@@ -103,11 +112,34 @@ impl Backward {
                 }
                 Step::On
             }
+            Operation::Insert => {
+                learn(&mut self.known, change.new.as_ref());
+                self.inserted = Some((change.transaction_id, change.new.clone()));
+                Step::On
+            }
             _ => {
                 learn(&mut self.known, change.new.as_ref());
                 self.found()
             }
         }
+    }
+
+    /// Takes what comes before an insert. What triggers of the app did to the row then may be recorded before it.
+    fn before_insert(
+        &mut self,
+        change: &RowChange,
+        is_of_it: bool,
+        (transaction, new): &(i64, Option<Columns>),
+    ) -> Step {
+        let is_of_the_inserted = match change.operation {
+            Operation::Update => is_of_it,
+            Operation::Delete => change.old == *new,
+            _ => false,
+        };
+        if is_of_the_inserted && change.transaction_id == *transaction {
+            return Step::Found(AsOf::Unknown);
+        }
+        self.found()
     }
 
     /// Returns what a change tells together with what else its transaction did.
@@ -134,8 +166,14 @@ impl Backward {
     }
 
     /// Returns what the row was if nothing older is known.
-    pub(super) fn at_the_begin(&self) -> Option<AsOf> {
-        self.left_in.map(|_| AsOf::NoRow)
+    pub(super) fn at_the_begin(&mut self) -> Option<Step> {
+        if self.left_in.is_some() {
+            return Some(Step::Found(AsOf::NoRow));
+        }
+        if self.inserted.is_some() {
+            return Some(self.found());
+        }
+        self.order.is_open().then_some(Step::Found(AsOf::Unknown))
     }
 
     fn found(&mut self) -> Step {
@@ -248,6 +286,7 @@ impl Forward {
             return self.end();
         }
         match row {
+            Some(row) if !self.order.ends_with(&row) => AsOf::Unknown,
             Some(row) => {
                 learn(&mut self.known, Some(&row));
                 AsOf::Row(self.known)
@@ -280,10 +319,29 @@ fn is_of_a_partition(change: &RowChange) -> bool {
 
 /// What the changes of a row in one transaction left of the columns that they tell about, as they were looked at: the next one has to fit.
 /// What triggers of the app do to the row while a statement runs may be recorded before the statement.
+///
+/// Changes that fit, and lead from one value to another, fit in no order that would lead elsewhere. Those that lead back to the value with which
+/// they begin fit in more than one: there the transaction before, or after, has to fit, too.
 #[derive(Debug, Default)]
 struct Order {
     transaction: Option<i64>,
-    left: Columns,
+    columns: BTreeMap<String, Told>,
+    /// What has to be there beyond the transaction.
+    owed: Columns,
+}
+
+/// What a transaction told of a column.
+#[derive(Debug)]
+struct Told {
+    first: Value,
+    left: Value,
+    changes: u32,
+}
+
+impl Told {
+    fn leads_back(&self) -> bool {
+        self.changes > 1 && self.first == self.left
+    }
 }
 
 impl Order {
@@ -296,17 +354,49 @@ impl Order {
     ) -> bool {
         let transaction = Some(change.transaction_id);
         if std::mem::replace(&mut self.transaction, transaction) != transaction {
-            self.left.clear();
+            let ended = std::mem::take(&mut self.columns).into_iter();
+            let owed = ended.filter(|(_, told)| told.leads_back());
+            self.owed.extend(owed.map(|(name, told)| (name, told.left)));
         }
-        let mut near = near.iter().flatten();
-        let is_broken =
-            near.any(|(name, value)| self.left.get(name).is_some_and(|left| left != value));
+        let mut is_broken = false;
+        for (name, value) in near.iter().flatten() {
+            let left = self.columns.get(name).map(|told| &told.left);
+            is_broken |= left.is_some_and(|left| left != value);
+            is_broken |= self.owed.remove(name).is_some_and(|owed| owed != *value);
+        }
         for (name, value) in far.iter().flatten() {
-            // What is known from elsewhere stays true.
-            if !known.contains_key(name) || self.left.contains_key(name) {
-                self.left.insert(name.clone(), value.clone());
+            if let Some(told) = self.columns.get_mut(name) {
+                told.left = value.clone();
+                told.changes += 1;
+            } else if !known.contains_key(name)
+                && let Some(first) = near.as_ref().and_then(|near| near.get(name))
+            {
+                // What is known from elsewhere stays true.
+                let (first, left) = (first.clone(), value.clone());
+                let told = Told {
+                    first,
+                    left,
+                    changes: 1,
+                };
+                self.columns.insert(name.clone(), told);
             }
         }
         is_broken
+    }
+
+    /// Returns whether something would have to be known from beyond.
+    fn is_open(&self) -> bool {
+        !self.owed.is_empty() || self.columns.values().any(Told::leads_back)
+    }
+
+    /// Returns whether this is what has to be there beyond all changes.
+    fn ends_with(&self, row: &Columns) -> bool {
+        let is_there =
+            |name: &String, value: &Value| row.get(name).is_none_or(|there| there == value);
+        let last = self
+            .columns
+            .iter()
+            .all(|(name, told)| is_there(name, &told.left));
+        last && self.owed.iter().all(|(name, value)| is_there(name, value))
     }
 }

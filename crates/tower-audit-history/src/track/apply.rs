@@ -5,11 +5,13 @@ use tower_audit_core::changes::TableName;
 
 use super::{
     Entry, Table, Track,
-    books::{self, Before},
-    catalog, entries,
+    books::{self, Before, Former},
+    catalog,
+    columns::is_as_noted,
+    entries,
     generate::{function, signature},
     triggers::{self, Trigger},
-    verify::{stray_triggers, verify},
+    verify::{renamed, stray_triggers, verify},
 };
 use crate::{
     History, HistoryError,
@@ -41,6 +43,7 @@ impl History {
         let mut tx = begin(self).await?;
         let found = catalog::find(&mut tx, table).await?;
         let table = Table::new(found, track)?;
+        self.refuse_name_of_another(&mut tx, &table).await?;
         let before = before(self, &mut tx, &table).await?;
         let key_id = self.note_key(&mut tx, &table).await?;
         execute(&mut tx, function(&self.names, &table, key_id.as_deref())).await?;
@@ -76,8 +79,30 @@ impl History {
         if !verify(self, &mut tx, &entry).await?.is_empty() {
             return Ok(false);
         }
+        // Those of a database that was restored are others.
+        let found = catalog::find(&mut tx, name).await?;
+        let numbers = found.columns.iter().map(|column| column.number);
+        if !numbers.eq(entry.columns.iter().map(|column| column.number)) {
+            return Ok(false);
+        }
         // Last: a user who may not look at the keys can do nothing more in here.
         Ok(track.hash.is_empty() || self.has_key(&mut tx).await?)
+    }
+
+    /// Refuses a table with the name that another one had when it was tracked: its changes would pass for those of the other.
+    async fn refuse_name_of_another(
+        &self,
+        connection: &mut PgConnection,
+        table: &Table,
+    ) -> Result<(), HistoryError> {
+        let function = self.names.function(table.name());
+        match renamed(self, connection, &table.found, &function).await? {
+            Some(by) => Err(HistoryError::NameOfAnother {
+                table: table.name().clone(),
+                by,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Returns whether the triggers have the key of this history, as far as the user may know.
@@ -243,18 +268,25 @@ async fn before(
         entries.find(|entry| entry.function == other.function)
     });
     let mut before = Before::default();
-    for entry in same.into_iter().chain(other) {
-        before.names.extend(entry.former_names.iter().cloned());
-        before.names.push(entry.name.clone());
-        if is_covered(history, table, entry, &there) {
-            before.begun_at = Some(entry.begun_at);
-        }
+    let Some(entry) = other.or(same) else {
+        return Ok(before);
+    };
+    before.names.clone_from(&entry.former_names);
+    if is_covered(history, table, entry, &there) && is_as_noted(&entry.columns, table) {
+        before.begun_at = Some(entry.begun_at);
     }
-    if let Some(entry) = other {
-        drop_all_of(history, connection, entry).await?;
-        books::forget(history, connection, &entry.name).await?;
+    if other.is_none() {
+        before.named_at = Some(entry.named_at);
+        return Ok(before);
     }
-    before.names.retain(|name| name != table.name());
+    before.names.push(Former {
+        schema: entry.name.schema().to_owned(),
+        table: entry.name.table().to_owned(),
+        from: entry.named_at,
+        until: entry.named_at,
+    });
+    drop_all_of(history, connection, entry).await?;
+    books::forget(history, connection, &entry.name).await?;
     Ok(before)
 }
 

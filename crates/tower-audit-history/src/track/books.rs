@@ -1,6 +1,7 @@
 //! Which tables are tracked, and how.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow, types::Json};
 use tower_audit_core::changes::TableName;
 
@@ -15,11 +16,37 @@ pub(crate) struct Entry {
     pub(crate) columns: Vec<Noted>,
     /// The function of its triggers, without its schema.
     pub(crate) function: String,
+    /// Since when it has this name.
+    pub(crate) named_at: DateTime<Utc>,
     /// What it was called before.
-    pub(crate) former_names: Vec<TableName>,
+    pub(crate) former_names: Vec<Former>,
     pub(crate) tracked_at: DateTime<Utc>,
     /// Since when nothing that happened to its rows is missing.
     pub(crate) begun_at: DateTime<Utc>,
+}
+
+/// A name that a table had, and when its changes were recorded under it. Another table may have had it before, or after.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Former {
+    pub(crate) schema: String,
+    pub(crate) table: String,
+    pub(crate) from: DateTime<Utc>,
+    pub(crate) until: DateTime<Utc>,
+}
+
+impl Former {
+    pub(crate) fn name(&self) -> TableName {
+        TableName::new(self.schema.as_str(), self.table.as_str())
+    }
+}
+
+impl Entry {
+    /// Returns whether a change that was recorded under this name at this time is one of the table.
+    pub(crate) fn had_name(&self, name: &TableName, at: DateTime<Utc>) -> bool {
+        let mut former = self.former_names.iter();
+        (self.name == *name && at >= self.named_at)
+            || former.any(|former| former.name() == *name && at >= former.from && at < former.until)
+    }
 }
 
 /// Returns what the books say of all tables, by name.
@@ -52,8 +79,10 @@ pub(crate) async fn entry(
 /// What the books have said of a table until now.
 #[derive(Debug, Default)]
 pub(super) struct Before {
-    /// What it was called.
-    pub(super) names: Vec<TableName>,
+    /// What it was called. The end of the last is when it is noted under another one.
+    pub(super) names: Vec<Former>,
+    /// Since when it has the name that it has; `None` if it has a new one.
+    pub(super) named_at: Option<DateTime<Utc>>,
     /// Since when nothing is missing; `None` if something is.
     pub(super) begun_at: Option<DateTime<Utc>>,
 }
@@ -66,19 +95,23 @@ pub(super) async fn note(
     before: &Before,
 ) -> Result<(), HistoryError> {
     let sql = format!(
-        "INSERT INTO {} AS t (table_schema, table_name, settings, columns, function, former_names, begun_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, clock_timestamp())) \
+        "INSERT INTO {} AS t (table_schema, table_name, settings, columns, function, former_names, named_at, begun_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
          ON CONFLICT (table_schema, table_name) DO UPDATE SET settings = excluded.settings, columns = excluded.columns, \
-         function = excluded.function, former_names = excluded.former_names, begun_at = excluded.begun_at, tracked_at = now() \
+         function = excluded.function, former_names = excluded.former_names, named_at = excluded.named_at, begun_at = excluded.begun_at, tracked_at = now() \
          WHERE (t.settings, t.columns, t.function, t.former_names, t.begun_at) IS DISTINCT FROM \
          (excluded.settings, excluded.columns, excluded.function, excluded.former_names, excluded.begun_at)",
         history.names.quoted("_tracked")
     );
-    let former: Vec<(&str, &str)> = before
-        .names
-        .iter()
-        .map(|name| (name.schema(), name.table()))
-        .collect();
+    let now: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()")
+        .fetch_one(&mut *connection)
+        .await?;
+    let mut former = before.names.clone();
+    if before.named_at.is_none()
+        && let Some(last) = former.last_mut()
+    {
+        last.until = now;
+    }
     sqlx::query(AssertSqlSafe(sql))
         .bind(table.name().schema())
         .bind(table.name().table())
@@ -86,7 +119,8 @@ pub(super) async fn note(
         .bind(Json(table.noted()))
         .bind(history.names.function(table.name()))
         .bind(Json(former))
-        .bind(before.begun_at)
+        .bind(before.named_at.unwrap_or(now))
+        .bind(before.begun_at.unwrap_or(now))
         .execute(connection)
         .await?;
     Ok(())
@@ -109,19 +143,16 @@ pub(super) async fn forget(
 
 fn read(row: &PgRow) -> Result<Entry, HistoryError> {
     let (schema, table): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-    let Json(former): Json<Vec<(String, String)>> = row.try_get("former_names")?;
-    let former = former
-        .into_iter()
-        .map(|(schema, table)| TableName::new(schema, table));
     Ok(Entry {
         name: TableName::new(schema, table),
         track: row.try_get::<Json<Track>, _>("settings")?.0,
         columns: row.try_get::<Json<Vec<Noted>>, _>("columns")?.0,
         function: row.try_get("function")?,
-        former_names: former.collect(),
+        named_at: row.try_get("named_at")?,
+        former_names: row.try_get::<Json<Vec<Former>>, _>("former_names")?.0,
         tracked_at: row.try_get("tracked_at")?,
         begun_at: row.try_get("begun_at")?,
     })
 }
 
-const SELECT: &str = "SELECT table_schema, table_name, settings, columns, function, former_names, tracked_at, begun_at";
+const SELECT: &str = "SELECT table_schema, table_name, settings, columns, function, former_names, named_at, tracked_at, begun_at";

@@ -1,9 +1,25 @@
 //! What became of the columns that a table had when it was tracked.
 
 use super::{
-    Finding,
+    Finding, Table,
     table::{Found, FoundColumn, Noted},
 };
+
+/// Returns whether the columns of a table mean what they did when it was tracked: some may have come and gone, and the others have their names,
+/// their types and their place in the key.
+pub(crate) fn is_as_noted(noted: &[Noted], table: &Table) -> bool {
+    let key = |name: &String| table.key.iter().any(|column| column.found.name == *name);
+    let is_key_same = noted.iter().all(|noted| noted.is_key == key(&noted.name))
+        && table.key.len() == noted.iter().filter(|noted| noted.is_key).count();
+    let findings = other_columns(noted, &table.found);
+    let is_other = |finding: &Finding| match finding {
+        // Under a name that there was.
+        Finding::AddedColumn { column } => noted.iter().any(|noted| noted.name == *column),
+        Finding::DroppedColumn { .. } => false,
+        _ => true,
+    };
+    is_key_same && !findings.iter().any(is_other)
+}
 
 /// Compares the columns that there were with those that there are.
 pub(super) fn other_columns(noted: &[Noted], found: &Found) -> Vec<Finding> {

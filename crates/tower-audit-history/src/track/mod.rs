@@ -14,7 +14,8 @@ pub(crate) mod table;
 mod triggers;
 mod verify;
 
-pub(crate) use books::{Entry, entries, entry};
+pub(crate) use books::{Entry, Former, entries, entry};
+pub(crate) use columns::is_as_noted;
 pub use settings::{Track, Triggers, WithoutContext};
 pub(crate) use table::Table;
 pub use verify::{Finding, TrackedTable};

@@ -99,6 +99,7 @@ pub(crate) struct Noted {
     pub(crate) name: String,
     pub(crate) number: i16,
     pub(crate) r#type: String,
+    pub(crate) is_key: bool,
 }
 
 impl Table {
@@ -150,6 +151,7 @@ impl Table {
             name: column.name.clone(),
             number: column.number,
             r#type: column.written.clone(),
+            is_key: self.key.iter().any(|key| key.found.name == column.name),
         };
         self.found.columns.iter().map(noted).collect()
     }

@@ -10,10 +10,12 @@ use tower_audit_core::changes::TableName;
 use super::{
     Entry, Table, Track,
     apply::{Source, source},
+    books::Former,
     catalog,
     columns::other_columns,
     entries,
     generate::{body, settings},
+    table::Found,
     triggers::{self, Trigger},
 };
 use crate::{History, HistoryError, migrate::look, partitions};
@@ -168,7 +170,7 @@ impl History {
                 track: entry.track,
                 tracked_at: entry.tracked_at,
                 begun_at: entry.begun_at,
-                former_names: entry.former_names,
+                former_names: entry.former_names.iter().map(Former::name).collect(),
                 findings,
             });
         }
@@ -188,9 +190,10 @@ impl History {
             let of_it = table.findings.into_iter();
             findings.extend(of_it.map(|finding| (Some(table.name.clone()), finding)));
         }
-        let mut connection = self.pool.acquire().await?;
-        let mut of_itself = partitions::findings(self, &mut connection).await?;
-        of_itself.extend(other_schema(self, &mut connection).await?);
+        let mut tx = look(self).await?;
+        let mut of_itself = partitions::findings(self, &mut tx).await?;
+        of_itself.extend(other_schema(self, &mut tx).await?);
+        tx.rollback().await?;
         findings.extend(of_itself.into_iter().map(|finding| (None, finding)));
         Ok(findings)
     }
@@ -202,20 +205,18 @@ pub(super) async fn verify(
     connection: &mut PgConnection,
     entry: &Entry,
 ) -> Result<Vec<Finding>, HistoryError> {
-    let mut found = match catalog::find(connection, &entry.name).await {
+    let found = match catalog::find(connection, &entry.name).await {
         Ok(found) => found,
         Err(HistoryError::NoTable(_) | HistoryError::NoOrdinaryTable { .. }) => {
             return gone(history, connection, entry).await;
         }
         Err(error) => return Err(error),
     };
-    let mut findings = other_columns(&entry.columns, &found);
-    if findings.is_empty() {
-        // The function has the numbers of then, which are others if the database was restored.
-        for (column, noted) in found.columns.iter_mut().zip(&entry.columns) {
-            column.number = noted.number;
-        }
+    let renamed = renamed(history, connection, &found, &entry.function).await?;
+    if let Some(to) = renamed {
+        return Ok(vec![Finding::RenamedTable { to }]);
     }
+    let mut findings = other_columns(&entry.columns, &found);
     let table = match Table::new(found, entry.track.clone()) {
         Ok(table) => table,
         Err(error) => {
@@ -284,6 +285,27 @@ pub(super) async fn stray_triggers(
             && !table.found.partitions.contains(&trigger.on)
     });
     Ok(triggers)
+}
+
+/// Returns what the table is called now that had this function, if it is not this one.
+pub(super) async fn renamed(
+    history: &History,
+    connection: &mut PgConnection,
+    found: &Found,
+    function: &str,
+) -> Result<Option<TableName>, HistoryError> {
+    let triggers = triggers::everywhere(connection, &history.names).await?;
+    let mut of_it = triggers
+        .iter()
+        .filter(|trigger| trigger.function == function);
+    let is_its =
+        |trigger: &&Trigger| trigger.on == found.name || found.partitions.contains(&trigger.on);
+    if of_it.clone().any(|trigger| is_its(&trigger)) {
+        return Ok(None);
+    }
+    Ok(of_it
+        .find(|trigger| !trigger.is_inherited)
+        .map(|trigger| trigger.on.clone()))
 }
 
 /// Finds out whether the schema is in foreign hands.

@@ -157,23 +157,18 @@ impl Cx<'_> {
         }
     }
 
-    /// Returns the condition that nothing can be recorded by the names of columns: a name may belong to another column now, which may have been
-    /// masked. To make JSON of a value of a type that somebody made calls the casts that its owner may have made, as the owner of the
+    /// Returns the condition that nothing can be recorded by the names of columns: where they have another order, a name may belong to another
+    /// column now, which may have been masked. Their numbers would tell more, but are others in a database that was restored. To make JSON of a value of a type that somebody made calls the casts that its owner may have made, as the owner of the
     /// history.
     fn has_no_names(&self) -> String {
-        let columns = &self.table.found.columns;
-        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        let numbers: Vec<String> = columns
-            .iter()
-            .map(|column| column.number.to_string())
-            .collect();
+        let columns = self.table.found.columns.iter();
+        let names: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
         format!(
-            "EXISTS (SELECT FROM pg_catalog.pg_attribute AS f \
-             LEFT JOIN unnest({}, ARRAY[{}]::int2[]) AS k (name, number) ON k.name = f.attname::text \
-             WHERE f.attrelid = coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID) AND f.attnum > 0 AND NOT f.attisdropped \
-             AND (f.atttypid >= 16384 OR f.attnum <> k.number))",
-            array(&names),
-            numbers.join(", ")
+            "EXISTS (SELECT FROM (SELECT f.atttypid, p.place, max(p.place) OVER (ORDER BY f.attnum) AS furthest \
+                 FROM pg_catalog.pg_attribute AS f, LATERAL array_position({}, f.attname::text) AS p (place) \
+                 WHERE f.attrelid = coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID) AND f.attnum > 0 AND NOT f.attisdropped) AS f \
+             WHERE f.atttypid >= 16384 OR f.place < f.furthest)",
+            array(&names)
         )
     }
 
