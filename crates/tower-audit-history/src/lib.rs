@@ -118,9 +118,11 @@
 //!   a masked value is shown if one migration drops a column, gives its name to a masked one that comes right after it, and makes the masked
 //!   one anew; if it makes a generated column anew from a masked one, under its old name; and, of a partitioned table, if columns swap their
 //!   names. [`verify`](History::verify) finds all of them.
-//! - Where a transaction swaps keys among rows, and where triggers of the app changed a row while a statement with
-//!   [`Triggers::Statement`] ran, [`as_of`](History::as_of) says that it does not know. It believes that nobody dropped or detached a
-//!   partition: what goes with one leaves no record.
+//! - Where a transaction swaps keys among rows, and where triggers of the app changed a row before the statement or the insert was recorded
+//!   that they belong to, [`as_of`](History::as_of) says that it does not know. It believes that nobody dropped, detached or attached a
+//!   partition with rows: what goes or comes with one leaves no record.
+//! - A migration that renames columns, gives them other types or changes the key lets the history of the table begin anew for `as_of` and
+//!   [`revert`](History::revert): [`baseline`](History::baseline) tells what the rows were then. What was recorded before can still be read.
 //! - Of a table with types of its own (enums, composite types) whose columns were changed since, it is recorded that rows changed, and nothing
 //!   of them, until it is tracked again.
 

@@ -30,8 +30,9 @@ pub struct TrackedTable {
     pub track: Track,
     /// Since when it is tracked like that.
     pub tracked_at: DateTime<Utc>,
-    /// Since when nothing that happened to its rows is missing, as far as the triggers tell when the table is tracked again: one that was
-    /// missing or disabled then leaves a gap, and the history begins anew.
+    /// Since when nothing that happened to its rows is missing and its columns and its key mean what they do now, as far as the triggers and the
+    /// catalog tell when the table is tracked again: a trigger that was missing or disabled then leaves a gap, and a column that got another
+    /// name or type, or another key, changes what was recorded before. The history begins anew then.
     pub begun_at: DateTime<Utc>,
     /// What it was called before.
     pub former_names: Vec<TableName>,
