@@ -26,12 +26,16 @@ impl History {
     ///
     /// # Errors
     ///
-    /// Returns [`HistoryError::NotTracked`] if it is not tracked, [`HistoryError::NoKey`] for a table without a key, and
+    /// Returns [`HistoryError::NotTracked`] if it is not tracked, [`HistoryError::OtherColumns`] if its columns were changed since,
+    /// [`HistoryError::NoKey`] for a table without a key, and
     /// [`HistoryError::Database`] otherwise, also if the user does not own the history.
     pub async fn baseline(&self, table: &TableName) -> Result<u64, HistoryError> {
         let mut tx = look(self).await?;
         let live = Live::find(self, &mut tx, table).await?;
         tx.rollback().await?;
+        if !live.is_as_noted {
+            return Err(HistoryError::OtherColumns(table.clone()));
+        }
         if live.table.key.is_empty() {
             return Err(HistoryError::NoKey(table.clone()));
         }

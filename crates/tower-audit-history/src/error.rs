@@ -64,6 +64,11 @@ pub enum HistoryError {
         /// What the other table is called now.
         by: TableName,
     },
+    /// The columns are not those that the table had when it was tracked, so nobody knows which are masked.
+    #[error(
+        "columns of {0} were renamed, or mean something else, since it was tracked: track it again first"
+    )]
+    OtherColumns(TableName),
     /// The table is not tracked.
     #[error("{0} is not tracked")]
     NotTracked(TableName),

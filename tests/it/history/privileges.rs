@@ -283,3 +283,71 @@ async fn types_are_the_same_whatever_path_whoever_looks_has() {
         db.assert_well().await;
     }
 }
+
+#[tokio::test]
+async fn nothing_that_is_made_for_the_new_type_of_a_column_runs_as_the_owner_of_the_history() {
+    for triggers in [Triggers::Row, Triggers::Statement] {
+        for (column, change) in [
+            (
+                "a text",
+                "CREATE TYPE evil AS (x int); CREATE FUNCTION ran(evil) RETURNS text LANGUAGE sql AS $$ INSERT INTO log VALUES (current_user); SELECT 'x'::text $$; \
+              CREATE CAST (evil AS text) WITH FUNCTION ran(evil) AS IMPLICIT; ALTER TABLE t ALTER a TYPE evil USING row(1)::evil",
+            ),
+            (
+                "a int",
+                "CREATE TYPE evil AS ENUM ('a', 'b'); CREATE FUNCTION ran(evil) RETURNS json LANGUAGE sql AS $$ INSERT INTO log VALUES (current_user); SELECT '1'::json $$; \
+              CREATE CAST (evil AS json) WITH FUNCTION ran(evil); ALTER TABLE t ALTER a TYPE evil USING 'a'::evil",
+            ),
+            (
+                "a plain",
+                "ALTER TABLE t ALTER a TYPE text; DROP DOMAIN plain; CREATE TYPE plain AS (x int); \
+              CREATE FUNCTION ran(plain) RETURNS text LANGUAGE sql AS $$ INSERT INTO log VALUES (current_user); SELECT 'x'::text $$; \
+              CREATE CAST (plain AS text) WITH FUNCTION ran(plain) AS IMPLICIT; ALTER TABLE t ALTER a TYPE plain USING row(1)::plain",
+            ),
+        ] {
+            let db = Tracked::with(&format!("CREATE TABLE log (w text); CREATE DOMAIN plain AS text; CREATE TABLE t (id int PRIMARY KEY, {column})")).await;
+            db.track("t", Track::new().triggers(triggers)).await;
+            db.run(change).await;
+            db.run("INSERT INTO t SELECT 1, NULL; INSERT INTO t (id) VALUES (2); UPDATE t SET id = id + 10, a = a; DELETE FROM t WHERE id = 12")
+                .await;
+            let cast = if change.contains("ENUM") {
+                "'b'"
+            } else {
+                "row(2)"
+            };
+            db.run(&format!(
+                "INSERT INTO t VALUES (3, {cast}); UPDATE t SET a = {cast}; DELETE FROM t"
+            ))
+            .await;
+            let ran: i64 = sqlx::query_scalar("SELECT count(*) FROM log")
+                .fetch_one(&db.database.pool)
+                .await
+                .unwrap();
+            assert_eq!(ran, 0, "{change}");
+            assert!(!db.changes().await.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_function_for_statements_reads_no_table_that_a_session_made() {
+    let db = jobs(Triggers::Statement).await;
+    let function: String =
+        sqlx::query_scalar("SELECT function FROM control_plane.row_changes_tracked")
+            .fetch_one(&db.database.pool)
+            .await
+            .unwrap();
+    let mut session = db.session().await;
+    let forged = format!(
+        "CREATE TABLE own (id int PRIMARY KEY, token text); CREATE TEMP VIEW new_rows AS SELECT 1 AS id, 'forged' AS token; \
+         CREATE TRIGGER x AFTER INSERT ON own FOR EACH STATEMENT EXECUTE FUNCTION control_plane.{function}()"
+    );
+    session.execute(sqlx::AssertSqlSafe(forged)).await.unwrap();
+    let refused = session.execute("INSERT INTO own VALUES (1)").await;
+    let said = refused.unwrap_err().to_string();
+    assert!(
+        said.contains("a function of the triggers of a history"),
+        "{said}"
+    );
+    assert_eq!(db.told().await.len(), 0);
+}

@@ -94,20 +94,20 @@ SELECT c.relkind, c.relpersistence = 't' AS is_temporary, pg_catalog.pg_get_user
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
 WHERE s.nspname = $1 AND c.relname = $2";
 
-/// The columns. Of a domain it is the type under it that counts, and of an array that of its elements. Decimal numbers are among what is
+/// The columns, each with what is done with its values, which of an array is as its elements are. Decimal numbers are among what is
 /// recorded as text: JSON has room for all of their digits, and most readers of it have not. So is every type that somebody made, enums
-/// too: to make JSON of one calls the cast that its owner may have made, as the owner of the history.
+/// and domains too: to make JSON of one calls the cast that its owner may have made, as the owner of the history.
 const COLUMNS: &str = "\
 WITH RECURSIVE of AS (
     SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
     WHERE s.nspname = $1 AND c.relname = $2
 ), based AS (
-    SELECT a.attnum, t.oid, t.typbasetype FROM of, pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+    SELECT a.attnum, t.oid AS own, t.oid, t.typbasetype FROM of, pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
     WHERE a.attrelid = of.oid AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
-    SELECT b.attnum, t.oid, t.typbasetype FROM based AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.typbasetype
+    SELECT b.attnum, b.own, t.oid, t.typbasetype FROM based AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.typbasetype
 ), typed AS (
-    SELECT b.attnum, t.typname::text AS name, n.nspname = 'pg_catalog' AS is_builtin, t.typtype, t.typlen,
+    SELECT b.attnum, t.typname::text AS name, n.nspname = 'pg_catalog' AND t.oid = b.own AS is_builtin, t.typtype, t.typlen,
         e.typname::text AS element, e.typtype AS element_sort, coalesce(en.nspname = 'pg_catalog', false) AS element_is_builtin
     FROM based AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.oid JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
     LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem AND t.typcategory = 'A'
@@ -117,7 +117,7 @@ WITH RECURSIVE of AS (
 SELECT a.attnum, a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS written, a.attgenerated AS generated, a.attidentity = 'a' AS is_identity,
     CASE
         WHEN t.element IS NOT NULL THEN CASE
-            WHEN t.element_is_builtin AND t.element_sort IN ('b', 'r', 'm') AND t.element NOT IN ('json', 'xml', 'numeric')
+            WHEN t.is_builtin AND t.element_is_builtin AND t.element_sort IN ('b', 'r', 'm') AND t.element NOT IN ('json', 'xml', 'numeric')
             THEN 'image' ELSE 'foreign' END
         WHEN NOT t.is_builtin OR t.typtype NOT IN ('b', 'r', 'm') OR t.name IN ('json', 'xml', 'numeric') THEN 'foreign'
         WHEN t.name IN ('text', 'varchar', 'bpchar', 'name') THEN 'text'
@@ -129,11 +129,13 @@ SELECT a.attnum, a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.a
     t.typlen = -1 AND t.name NOT IN ('numeric', 'inet', 'cidr') AND NOT (t.name IN ('varchar', 'bpchar') AND a.atttypmod BETWEEN 0 AND 65536)
         AS is_long,
     coalesce((SELECT array_agg(DISTINCT o.attname::text)
-        FROM pg_catalog.pg_attrdef AS d
+        FROM (SELECT a.attrelid AS relid UNION SELECT t.relid::oid FROM pg_catalog.pg_partition_tree(a.attrelid) AS t) AS r
+        JOIN pg_catalog.pg_attribute AS g ON g.attrelid = r.relid AND g.attname = a.attname AND g.attgenerated <> ''
+        JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = r.relid AND d.adnum = g.attnum
         JOIN pg_catalog.pg_depend AS p ON p.classid = 'pg_catalog.pg_attrdef'::regclass AND p.objid = d.oid
             AND p.refclassid = 'pg_catalog.pg_class'::regclass AND p.refobjid = d.adrelid AND p.refobjsubid > 0
         JOIN pg_catalog.pg_attribute AS o ON o.attrelid = d.adrelid AND o.attnum = p.refobjsubid
-        WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND o.attnum <> a.attnum AND a.attgenerated <> ''), '{}') AS made_of
+        WHERE o.attnum <> g.attnum), '{}') AS made_of
 FROM of, pg_catalog.pg_attribute AS a JOIN typed AS t USING (attnum)
 WHERE a.attrelid = of.oid
 ORDER BY a.attnum";

@@ -31,9 +31,14 @@ pub(crate) fn function(names: &Names, table: &Table, key_id: Option<&str>) -> St
 pub(crate) fn settings(table: &Table) -> Vec<(&'static str, &'static str)> {
     let mut settings = vec![("search_path", "pg_catalog, pg_temp")];
     if table.track.triggers == Triggers::Statement {
-        // A plan that is kept from statements of one row would join the rows of a large one in a loop; and to compile what is done with a
+        // A plan that is made for statements of one row would join the rows of a large one in a loop, and the database remembers how many rows
+        // the first one had; and to compile what is done with a
         // hundred columns takes longer than to do it.
-        settings.extend([("plan_cache_mode", "force_custom_plan"), ("jit", "off")]);
+        settings.extend([
+            ("plan_cache_mode", "force_custom_plan"),
+            ("enable_nestloop", "off"),
+            ("jit", "off"),
+        ]);
     }
     let has = |names: &[&str]| {
         let mut columns = table.columns.iter();
@@ -146,15 +151,30 @@ impl Cx<'_> {
             format!("ROW({}) OPERATOR(pg_catalog.*=) {row}", columns.join(", "))
         };
         let same: Vec<String> = rows.iter().map(same).collect();
-        let same = same.join(" AND ");
+        let mut same = same.join(" AND ");
         if self.table.found.is_partitioned {
-            format!("({same}) IS NULL")
-        } else {
-            // What is no boolean fails when the row is looked at; a constant would when the query is planned.
-            format!(
-                "(CASE WHEN {same} THEN false ELSE concat('other columns', TG_OP)::boolean END)"
-            )
+            same = format!("({same}) IS NOT NULL");
         }
+        // What is no boolean fails when the row is looked at; a constant would when the query is planned.
+        format!(
+            "(CASE WHEN {}{same} THEN false ELSE concat('other columns', TG_OP)::boolean END)",
+            rows.first().map_or_else(String::new, |row| self.types(row))
+        )
+    }
+
+    /// Returns the condition that the columns have the types that the function was made for, as far as it matters: to do anything with a value
+    /// of a type that somebody made may call what they made for it, as the owner of the history.
+    fn types(&self, row: &str) -> String {
+        let columns = self.table.columns.iter();
+        let known = columns.filter(|column| column.found.sort != Sort::Foreign);
+        let types = known.map(|column| {
+            format!(
+                "pg_typeof({row}.{}) = {}::regtype AND ",
+                quoted(&column.found.name),
+                literal(&column.found.written)
+            )
+        });
+        types.collect()
     }
 
     /// Returns the condition that nothing can be recorded by the names of columns: where they have another order, a name may belong to another
@@ -269,7 +289,7 @@ const WHO: &str = "(tower_audit.c ->> 'audit_id')::uuid, coalesce(tower_audit.c 
 /// What happens to a table whose columns were changed since: their names, their number or their types. And to values that cannot be made
 /// JSON of: too large together, or of no character set.
 const OTHER_COLUMNS: &str = "undefined_column OR datatype_mismatch OR undefined_function OR ambiguous_function \
-     OR invalid_text_representation OR program_limit_exceeded OR character_not_in_repertoire OR untranslatable_character";
+     OR invalid_text_representation OR internal_error OR out_of_memory OR program_limit_exceeded OR character_not_in_repertoire OR untranslatable_character";
 
 /// How values are written, and the types of which that depends on a setting.
 pub(crate) const PINNED: [(&str, &str, &[&str]); 5] = [

@@ -3,7 +3,8 @@
 use super::{CONTEXT, Cx, OTHER_COLUMNS, WHO, value::differs};
 use crate::{names::literal, track::table::Column};
 
-/// Returns what the function does.
+/// Returns what the function does. It makes sure that the rows are those of the statement: without transition tables their names would be
+/// those of whatever tables, or views, somebody has made for the session.
 ///
 /// The rows of the two transition tables are paired by their order: the executor adds the old and the new version of a row to them in one
 /// go (`AfterTriggerSaveEvent`). By their keys they could not be paired, because an update may change those.
@@ -14,6 +15,10 @@ pub(super) fn body(cx: &Cx<'_>) -> String {
 {CONTEXT}
   is_any boolean := false; one_row record;
 BEGIN
+  IF TG_OP <> 'TRUNCATE' AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS f WHERE f.tgrelid = TG_RELID AND f.tgname = TG_NAME
+      AND (TG_OP = 'INSERT' OR f.tgoldtable = 'old_rows') AND (TG_OP = 'DELETE' OR f.tgnewtable = 'new_rows')) THEN
+    RAISE EXCEPTION 'this is a function of the triggers of a history' USING ERRCODE = 'insufficient_privilege';
+  END IF;
 {without_context}  BEGIN
     IF TG_OP = 'UPDATE' THEN
       FOR one_row IN SELECT count({shape}) FROM new_rows AS {r} LOOP END LOOP;
