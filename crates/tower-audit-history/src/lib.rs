@@ -56,7 +56,7 @@
 //! | a value of | is written as |
 //! |---|---|
 //! | most types | what `to_jsonb` makes of it |
-//! | `numeric`, `json`, `xml`, enums, composite types, types of extensions, and arrays of them | its text, so that not a digit nor a space is lost |
+//! | `numeric`, `json`, `xml`, enums, domains, composite types, types of extensions, and arrays of them | its text, so that not a digit nor a space is lost |
 //! | a masked column | `{"tower_audit": "masked"}`, or `{"tower_audit": "hmac-sha256:<id>:<hash>"}` |
 //! | more than [`longest_value`](Track::longest_value) bytes | `{"tower_audit": "sha256:<hash>", "bytes": <length>}` |
 //! | a column that was added or renamed since | `{"tower_audit": "unknown"}` |
@@ -111,6 +111,8 @@
 //!   logical replication) leaves no record, and neither does who owns the table and disables the triggers: [`verify`](History::verify) finds
 //!   the latter.
 //! - A child by INHERITS is a table of its own: track it, too.
+//! - Who owns a tracked table, and may use the schema of the history, can let its function record for another table of theirs what they could
+//!   have recorded by changing the tracked one. With `exit_on_error` a session ends where a table was changed and not tracked again.
 //! - The database believes what the app says of its context. `database_user` is what nobody can claim.
 //! - Masks are for what comes: what was recorded before stays as it is.
 //! - JSON's `null` in a column of type `jsonb` looks like NULL.
@@ -123,7 +125,7 @@
 //!   partition with rows: what goes or comes with one leaves no record.
 //! - A migration that renames columns, gives them other types or changes the key lets the history of the table begin anew for `as_of` and
 //!   [`revert`](History::revert): [`baseline`](History::baseline) tells what the rows were then. What was recorded before can still be read.
-//! - Of a table with types of its own (enums, composite types) whose columns were changed since, it is recorded that rows changed, and nothing
+//! - Of a table with types of its own (enums, domains, composite types) whose columns were changed since, it is recorded that rows changed, and nothing
 //!   of them, until it is tracked again.
 
 mod baseline;
