@@ -111,6 +111,13 @@
 //!   logical replication) leaves no record, and neither does who owns the table and disables the triggers: [`verify`](History::verify) finds
 //!   the latter.
 //! - A child by INHERITS is a table of its own: track it, too.
+//! - Known, and to be mended. Do not track a partition of a tracked table: the table is untracked by it, with its masks. Do not track the
+//!   history itself, nor give two histories in a database names of which one begins with the other. A column `tg_op` makes writes fail with
+//!   [`Triggers::Statement`]. A masked value is shown, too, if a migration drops a column, gives its name to the masked one and the masked name to a
+//!   column that is there, and, of a partitioned table, if it makes the masked one anew. [`baseline`](History::baseline) leaves out rows of
+//!   keys whose order is not that of text (`citext`). Whoever looks at a row by its key runs the checks of its domains.
+//! - [`as_of`](History::as_of) may be wrong where columns were ignored for a while, where a trigger of the app moves keys, for deferred keys, and
+//!   where a key is spelled another way now.
 //! - Who owns a tracked table, and may use the schema of the history, can let its function record for another table of theirs what they could
 //!   have recorded by changing the tracked one. With `exit_on_error` a session ends where a table was changed and not tracked again.
 //! - The database believes what the app says of its context. `database_user` is what nobody can claim.
