@@ -58,7 +58,11 @@ CREATE TABLE "{schema}"."{table}_tracked" (
     settings     jsonb       NOT NULL,
     -- The columns as they were then, in their order.
     columns      jsonb       NOT NULL,
+    -- The columns that were recorded for a while, from when until when.
+    former_columns jsonb     NOT NULL DEFAULT '[]',
     function     text        NOT NULL,
+    -- The table itself, which keeps it when it is renamed. In a database that was restored it is another one.
+    relation     oid         NOT NULL,
     -- What the table was called before it was renamed, from when until when.
     former_names jsonb       NOT NULL DEFAULT '[]',
     -- Since when it has this name.
@@ -99,10 +103,10 @@ AS $function$
         FROM "{schema}"."{table}_keys" AS k WHERE k.id = key_id), '{"tower_audit": "masked"}') END
 $function$;
 
--- What a trigger does about a table whose columns are not those that its function was made for: it goes by their names. What has a
--- name that nobody knew is hidden, and everything is if a masked column has lost its name: it may have got that of another one.
+-- What a trigger does about a table whose columns are not those that its function was made for: it goes by the names that are known to mean
+-- what they did. What has another name is hidden. Decimal numbers are written as text, as everywhere.
 CREATE FUNCTION "{schema}"."{table}_untyped"(
-    old_row jsonb, new_row jsonb, keys text[], known text[], ignored text[], masked text[],
+    old_row jsonb, new_row jsonb, keys text[], known text[], ignored text[], masked text[], numbers text[],
     OUT o jsonb, OUT n jsonb, OUT k jsonb, OUT p jsonb
 )
     LANGUAGE plpgsql IMMUTABLE
@@ -110,26 +114,33 @@ CREATE FUNCTION "{schema}"."{table}_untyped"(
 AS $function$
 DECLARE
     any_row jsonb := coalesce(new_row, old_row);
-    all_masked_are_there boolean := any_row ?& masked;
 BEGIN
     SELECT jsonb_object_agg(c.name, CASE
             WHEN jsonb_typeof(old_row -> c.name) = 'null' THEN 'null'
             WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}'
-            WHEN all_masked_are_there AND c.name = ANY (known) THEN old_row -> c.name
-            ELSE '{"tower_audit": "unknown"}' END) FILTER (WHERE old_row IS NOT NULL),
+            WHEN c.name <> ALL (known) THEN '{"tower_audit": "unknown"}'
+            WHEN c.name = ANY (numbers) THEN to_jsonb(old_row ->> c.name)
+            ELSE old_row -> c.name END) FILTER (WHERE old_row IS NOT NULL),
         jsonb_object_agg(c.name, CASE
             WHEN jsonb_typeof(new_row -> c.name) = 'null' THEN 'null'
             WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}'
-            WHEN all_masked_are_there AND c.name = ANY (known) THEN new_row -> c.name
-            ELSE '{"tower_audit": "unknown"}' END) FILTER (WHERE new_row IS NOT NULL)
+            WHEN c.name <> ALL (known) THEN '{"tower_audit": "unknown"}'
+            WHEN c.name = ANY (numbers) THEN to_jsonb(new_row ->> c.name)
+            ELSE new_row -> c.name END) FILTER (WHERE new_row IS NOT NULL)
         INTO o, n
         FROM jsonb_object_keys(any_row) AS c (name)
         WHERE c.name <> ALL (ignored)
             AND (old_row IS NULL OR new_row IS NULL OR old_row -> c.name IS DISTINCT FROM new_row -> c.name);
     -- A key of which a part has another name now is none. A masked column may have got the name of one that belongs to it.
-    IF all_masked_are_there AND cardinality(keys) > 0 AND any_row ?& keys THEN
-        SELECT jsonb_object_agg(c.name, CASE WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}' ELSE any_row -> c.name END),
-            jsonb_object_agg(c.name, CASE WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}' ELSE old_row -> c.name END)
+    IF cardinality(keys) > 0 AND any_row ?& keys AND keys <@ known THEN
+        SELECT jsonb_object_agg(c.name, CASE
+                WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}'
+                WHEN c.name = ANY (numbers) THEN to_jsonb(trim_scale((any_row ->> c.name)::numeric)::text)
+                ELSE any_row -> c.name END),
+            jsonb_object_agg(c.name, CASE
+                WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}'
+                WHEN c.name = ANY (numbers) THEN to_jsonb(trim_scale((old_row ->> c.name)::numeric)::text)
+                ELSE old_row -> c.name END)
             INTO k, p
             FROM unnest(keys) AS c (name);
         IF old_row IS NULL OR new_row IS NULL OR p = k THEN
@@ -140,5 +151,5 @@ END
 $function$;
 
 REVOKE ALL ON FUNCTION "{schema}"."{table}_hashed"(text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION "{schema}"."{table}_untyped"(jsonb, jsonb, text[], text[], text[], text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION "{schema}"."{table}_untyped"(jsonb, jsonb, text[], text[], text[], text[], text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION "{schema}"."{table}_append_only"() FROM PUBLIC;

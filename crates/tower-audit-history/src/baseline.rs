@@ -12,6 +12,7 @@ use crate::{
     migrate::{as_triggers_do, look},
     names::{literal, quoted, quoted_table},
     read::{Live, record},
+    track::table::Column,
 };
 
 impl History {
@@ -27,6 +28,7 @@ impl History {
     /// # Errors
     ///
     /// Returns [`HistoryError::NotTracked`] if it is not tracked, [`HistoryError::OtherColumns`] if its columns were changed since,
+    /// [`HistoryError::NotCovered`] if its triggers do not fire,
     /// [`HistoryError::NoKey`] for a table without a key, and
     /// [`HistoryError::Database`] otherwise, also if the user does not own the history.
     pub async fn baseline(&self, table: &TableName) -> Result<u64, HistoryError> {
@@ -35,6 +37,9 @@ impl History {
         tx.rollback().await?;
         if !live.is_as_noted {
             return Err(HistoryError::OtherColumns(table.clone()));
+        }
+        if !live.is_covered {
+            return Err(HistoryError::NotCovered(table.clone()));
         }
         if live.table.key.is_empty() {
             return Err(HistoryError::NoKey(table.clone()));
@@ -97,12 +102,8 @@ fn statement(history: &History, live: &Live<'_>, has_last: bool) -> String {
         let columns = keys.clone().map(|name| format!("{row}.{}", quoted(name)));
         columns.collect::<Vec<_>>().join(", ")
     };
-    let raw = keys
-        .clone()
-        .map(|name| format!("{}, r.{}", literal(name), quoted(name)));
-    let raw = raw.collect::<Vec<_>>().join(", ");
     let after = match has_last {
-        true => format!("WHERE ROW({}) > ROW({})", of("t"), of("k")),
+        true => format!("WHERE {}", comes_after(&live.table.key)),
         false => String::new(),
     };
     let descending = keys.clone().map(|name| format!("r.{} DESC", quoted(name)));
@@ -113,7 +114,7 @@ fn statement(history: &History, live: &Live<'_>, has_last: bool) -> String {
              LATERAL (SELECT * FROM {table} AS t {after} ORDER BY {} LIMIT $2 FOR SHARE) AS b), \
          made AS (INSERT INTO {} (operation, table_schema, table_name, key, new, actor_type, actor_id) \
              SELECT 'baseline', {}, {}, {}, {}, 'system', 'system' FROM r RETURNING 1) \
-         SELECT (SELECT count(*) FROM made) AS count, (SELECT jsonb_build_object({raw}) FROM r ORDER BY {descending} LIMIT 1) AS key",
+         SELECT (SELECT count(*) FROM made) AS count, (SELECT {} FROM r ORDER BY {descending} LIMIT 1) AS key",
         record("$1", "k", &live.table.key),
         of("t"),
         history.names.quoted(""),
@@ -121,7 +122,31 @@ fn statement(history: &History, live: &Live<'_>, has_last: bool) -> String {
         literal(name.table()),
         expressions.key("r"),
         expressions.row("r"),
+        expressions.raw_key("r"),
     )
+}
+
+/// Returns the condition that the key of the row `t` comes after that of the record `k`, by the operators of the index.
+fn comes_after(key: &[Column]) -> String {
+    let of = |row: &str, column: &Column| format!("{row}.{}", quoted(&column.found.name));
+    let (t, k): (Vec<String>, Vec<String>) = key
+        .iter()
+        .map(|column| (of("t", column), of("k", column)))
+        .unzip();
+    let is_builtin = |column: &Column| column.found.greater == "OPERATOR(pg_catalog.>)";
+    if key.iter().all(is_builtin) {
+        return format!("ROW({}) > ROW({})", t.join(", "), k.join(", "));
+    }
+    // Rows compare by operators of one schema.
+    let comes_after = |place: usize| {
+        let same = (0..place)
+            .map(|before| format!("{} {} {}", t[before], key[before].found.equals, k[before]));
+        let greater = format!("{} {} {}", t[place], key[place].found.greater, k[place]);
+        let all: Vec<String> = same.chain([greater]).collect();
+        format!("({})", all.join(" AND "))
+    };
+    let any: Vec<String> = (0..key.len()).map(comes_after).collect();
+    any.join(" OR ")
 }
 
 fn is_impatient(error: &HistoryError) -> bool {

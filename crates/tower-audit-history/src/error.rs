@@ -54,6 +54,32 @@ pub enum HistoryError {
     /// There is another key of this id.
     #[error("there is another key with the id {0:?}: give a new key a new id")]
     OtherMaskKey(String),
+    /// The table belongs to the history.
+    #[error(
+        "{0} belongs to the history itself: what it records of its own records would have no end"
+    )]
+    OwnTable(TableName),
+    /// The table is a partition of one that is tracked.
+    #[error("{table} is a partition of {of}, and tracked with it: there is nothing to do")]
+    TrackedWith {
+        /// The partition.
+        table: TableName,
+        /// The table that is tracked.
+        of: TableName,
+    },
+    /// A partition of the table is tracked by itself.
+    #[error("{partition}, a partition of {table}, is tracked by itself: untrack it first")]
+    TrackedPartition {
+        /// The table.
+        table: TableName,
+        /// Its partition.
+        partition: TableName,
+    },
+    /// Triggers of the table are missing or disabled.
+    #[error(
+        "triggers of {0} are missing or disabled, so its changes are not recorded: track it again first"
+    )]
+    NotCovered(TableName),
     /// Another table had this name when it was tracked.
     #[error(
         "{by} was called {table} when it was tracked: track it under its new name first, or untrack {table}"
@@ -85,6 +111,14 @@ pub enum HistoryError {
         table: TableName,
         /// The columns of its key.
         columns: Vec<String>,
+    },
+    /// The values are none of the key's columns.
+    #[error("this is no key of {table}: {why}")]
+    NoSuchKey {
+        /// The table.
+        table: TableName,
+        /// What the database says.
+        why: String,
     },
     /// Somebody used the table for so long.
     #[error("somebody has used {0} without a pause: try again when the long transaction has ended")]

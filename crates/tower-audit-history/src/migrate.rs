@@ -199,7 +199,10 @@ const FUNCTIONS: [(&str, &str); 4] = [
     ("_append_only", ""),
     ("_digest", "bytea"),
     ("_hashed", "text, text"),
-    ("_untyped", "jsonb, jsonb, text[], text[], text[], text[]"),
+    (
+        "_untyped",
+        "jsonb, jsonb, text[], text[], text[], text[], text[]",
+    ),
 ];
 
 /// The key of the advisory lock: "tower-ah" in ASCII.

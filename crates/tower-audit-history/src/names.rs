@@ -33,7 +33,7 @@ impl Names {
 
     pub(crate) fn known() -> Self {
         Self {
-            schema: "control_plane".to_owned(),
+            schema: SCHEMA.to_owned(),
             table: "row_changes".to_owned(),
         }
     }
@@ -57,26 +57,46 @@ impl Names {
         format!(r#""{}"."{}{suffix}""#, self.schema, self.table)
     }
 
+    /// Returns whether a table is one of the history itself.
+    pub(crate) fn is_own(&self, name: &TableName) -> bool {
+        let suffix = name.table().strip_prefix(self.table.as_str());
+        name.schema() == self.schema
+            && suffix
+                .is_some_and(|suffix| ["", "_tracked", "_keys", "_migrations"].contains(&suffix))
+    }
+
     /// Returns the function of the triggers of a table: of what can be read of its name, and of a hash, because names may be longer
     /// than a function's and have any characters.
     pub(crate) fn function(&self, of: &TableName) -> String {
         let readable = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
         let mut name = format!("{}_of_{}_{}", self.table, of.schema(), of.table());
         name = name.chars().map(readable).take(LONGEST - 9).collect();
-        let digest = Sha256::digest(format!("{}\0{}", of.schema(), of.table()));
         name.push('_');
-        for byte in &digest[..4] {
-            // Writing to a string does not fail.
-            let _ = write!(name, "{byte:02x}");
-        }
-        name
+        name + &digest(of.schema(), of.table())
     }
 
     /// Returns the name of a trigger. Triggers of one event fire in the order of their names: before those of the app, which may
-    /// change the same row again.
+    /// change the same row again. A table may be tracked in the histories of several schemas.
     pub(crate) fn trigger(&self, event: &str) -> String {
-        format!("00_tower_audit_{}_{event}", self.table)
+        if self.schema == SCHEMA {
+            return format!("00_tower_audit_{}_{event}", self.table);
+        }
+        // All of it is ASCII.
+        let readable = &self.table[..self.table.len().min(30)];
+        let digest = digest(&self.schema, &self.table);
+        format!("00_tower_audit_{readable}_{digest}_{event}")
     }
+}
+
+/// Returns what tells two names apart that look the same.
+fn digest(schema: &str, table: &str) -> String {
+    let digest = Sha256::digest(format!("{schema}\0{table}"));
+    let mut text = String::new();
+    for byte in &digest[..4] {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn identifier(what: &'static str, name: &str) -> Result<String, IdentifierError> {
@@ -112,6 +132,9 @@ pub(crate) fn literal(text: &str) -> String {
         format!("'{doubled}'")
     }
 }
+
+/// Where the history is by default.
+const SCHEMA: &str = "control_plane";
 
 /// The longest name of Postgres, in bytes.
 const LONGEST: usize = 63;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
-use tower_audit_core::changes::{ChangeCursor, Columns, RowChange, TableName};
+use tower_audit_core::changes::{ChangeCursor, Columns, Operation, RowChange, TableName};
 
 use super::{
     AsOf, Live,
@@ -15,9 +15,9 @@ use crate::{History, HistoryError, migrate::look};
 impl History {
     /// Returns what the row of this key was at this moment: a JSON object of the columns of the key.
     ///
-    /// It follows the row through changes of its key and of the name of its table. Where the history does not reach back to the begin of
+    /// Of columns that are not recorded any more it has what changes tell, and nothing of those that were not recorded then. It follows the row through changes of its key and of the name of its table. Where the history does not reach back to the begin of
     /// the row, it goes back from what the row is now. All of it is read from one snapshot. What was before the
-    /// [begin](crate::TrackedTable::begun_at) of the history of this table is not known.
+    /// [begin](crate::TrackedTable::begun_at) of the history of this table is not known, and nothing is while triggers are missing or disabled.
     ///
     /// # Errors
     ///
@@ -32,25 +32,15 @@ impl History {
         let mut tx = look(self).await?;
         let live = Live::find(self, &mut tx, table).await?;
         let key = live.spelled(&mut tx, key).await?;
-        if time < live.begun_at || !live.is_as_noted {
+        if time < live.begun_at || !live.is_as_noted || !live.is_covered {
             return Ok(AsOf::Unknown);
         }
-        // Values that are equal may be spelled in more than one way: the row knows its own.
-        let key = match live.row(&mut tx, &key).await? {
-            Some(row) => key
-                .into_iter()
-                .map(|(name, value)| match row.get(&name) {
-                    Some(value) => (name, value.clone()),
-                    None => (name, value),
-                })
-                .collect(),
-            None => key,
-        };
+        let key = live.own_key(&mut tx, key).await?;
         let walk = Walk {
             connection: &mut tx,
             live: &live,
             key: &key,
-            until: time + TimeDelta::microseconds(1),
+            time,
         };
         let found = walk.back().await?;
         tx.rollback().await?;
@@ -83,18 +73,22 @@ struct Walk<'a> {
     live: &'a Live<'a>,
     /// The key that the row had at the moment.
     key: &'a Columns,
-    /// A moment is the end of everything that was done then.
-    until: DateTime<Utc>,
+    time: DateTime<Utc>,
 }
 
 impl Walk<'_> {
+    /// Returns the end of everything that was done at the moment.
+    fn until(&self) -> DateTime<Utc> {
+        self.time + TimeDelta::microseconds(1)
+    }
+
     async fn back(mut self) -> Result<AsOf, HistoryError> {
         let mut back = Backward::new(self.key.clone());
-        let times = (self.live.begun_at, self.until);
+        let times = (self.live.begun_at, self.until());
         let mut changes = Changes::new(self.live, times, Way::Back(None));
         loop {
             let step = match changes.next(self.connection, &back.key).await? {
-                Some(next) => back.step(&next),
+                Some(next) => back.step(&self.of_then(next)),
                 None => match back.at_the_begin() {
                     Some(step) => step,
                     None => return self.forward(back.turn(self.key.clone())).await,
@@ -102,6 +96,11 @@ impl Walk<'_> {
             };
             match step {
                 Step::On => {}
+                // What was added since it was inserted is still missing.
+                Step::Found(AsOf::Row(row)) if self.live.lacks_any_since(&row, self.time) => {
+                    let forward = Forward::new(self.key.clone(), row, true);
+                    return self.forward(forward).await;
+                }
                 Step::Found(found) => return Ok(found),
                 Step::FoundIfThere(row) => {
                     let forward = Forward::new(self.key.clone(), row, false);
@@ -112,15 +111,31 @@ impl Walk<'_> {
     }
 
     async fn forward(&mut self, mut forward: Forward) -> Result<AsOf, HistoryError> {
-        let times = (self.until, DateTime::<Utc>::MAX_UTC);
+        let times = (self.until(), DateTime::<Utc>::MAX_UTC);
         let mut changes = Changes::new(self.live, times, Way::On(None));
         while let Some(next) = changes.next(self.connection, &forward.key).await? {
-            if let Some(known) = forward.step(&next) {
+            if let Some(known) = forward.step(&self.of_then(next)) {
                 return Ok(known);
             }
         }
-        let row = self.live.row(self.connection, &forward.key).await?;
+        let mut row = self.live.row(self.connection, &forward.key).await?;
+        if let Some(row) = &mut row {
+            row.retain(|name, _| self.live.has_since(name, self.time));
+        }
         Ok(forward.finish(row))
+    }
+
+    /// Returns a change without what it tells of other columns: one that was made anew has the name of another.
+    fn of_then(&self, mut change: RowChange) -> RowChange {
+        let (at, time) = (change.at, self.time);
+        let is_of_then = |name: &String| self.live.is_same_column(name, at, time);
+        // A TRUNCATE has no columns.
+        if change.operation != Operation::Truncate {
+            for columns in [&mut change.old, &mut change.new].into_iter().flatten() {
+                columns.retain(|name, _| is_of_then(name));
+            }
+        }
+        change
     }
 }
 

@@ -1,5 +1,7 @@
 //! A row as it is now, in the words of the history.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, types::Json};
@@ -7,8 +9,12 @@ use tower_audit_core::changes::{Columns, TableName};
 
 use crate::{
     History, HistoryError,
+    error::code,
     names::{Names, quoted, quoted_table},
-    track::{Former, Table, catalog, entry, generate::Expressions, is_as_noted, table::Column},
+    track::{
+        Former, FormerColumn, Table, are_there, catalog, entry, generate::Expressions, is_as_noted,
+        table::Column, with_their_columns,
+    },
 };
 
 /// A table of which rows are looked up by their key.
@@ -20,6 +26,12 @@ pub(crate) struct Live<'a> {
     pub(crate) begun_at: DateTime<Utc>,
     /// Whether its columns mean what they did when it was tracked.
     pub(crate) is_as_noted: bool,
+    /// Whether its triggers are there and fire.
+    pub(crate) is_covered: bool,
+    /// Since when each of its columns has been recorded.
+    since: BTreeMap<String, DateTime<Utc>>,
+    /// Those that were recorded before.
+    former_columns: Vec<FormerColumn>,
 }
 
 impl<'a> Live<'a> {
@@ -37,6 +49,17 @@ impl<'a> Live<'a> {
         let found = catalog::find(connection, name).await?;
         let table = Table::new(found, track)?;
         let is_as_noted = is_as_noted(&entry.columns, &table);
+        let is_covered = are_there(connection, &history.names, &table).await?;
+        let columns = with_their_columns(&entry.columns, &table.found).into_iter();
+        let since = columns
+            .filter_map(|(noted, column)| Some((column?.name.clone(), noted.since)))
+            .filter(|(name, _)| {
+                table
+                    .columns
+                    .iter()
+                    .any(|column| column.found.name == *name)
+            })
+            .collect();
         let mut names = entry.former_names;
         names.push(Former {
             schema: entry.name.schema().to_owned(),
@@ -50,6 +73,9 @@ impl<'a> Live<'a> {
             names,
             begun_at: entry.begun_at,
             is_as_noted,
+            is_covered,
+            since,
+            former_columns: entry.former_columns,
         })
     }
 
@@ -61,6 +87,34 @@ impl<'a> Live<'a> {
     /// Returns expressions of the columns of this table.
     pub(crate) fn expressions(&self) -> Expressions<'_> {
         Expressions::new(&self.history.names, &self.table)
+    }
+
+    /// Returns whether a column is one that the table has now, and that was recorded then.
+    pub(crate) fn has_since(&self, column: &str, time: DateTime<Utc>) -> bool {
+        self.since.get(column).is_some_and(|since| *since <= time)
+    }
+
+    /// Returns whether a row lacks a column that the table has now, and that was recorded then.
+    pub(crate) fn lacks_any_since(&self, row: &Columns, time: DateTime<Utc>) -> bool {
+        let mut since = self.since.iter();
+        since.any(|(name, since)| *since <= time && !row.contains_key(name))
+    }
+
+    /// Returns whether what a change tells of a column is told of the one that had this name at another moment.
+    pub(crate) fn is_same_column(
+        &self,
+        column: &str,
+        changed: DateTime<Utc>,
+        time: DateTime<Utc>,
+    ) -> bool {
+        if let Some(since) = self.since.get(column).filter(|since| **since <= time) {
+            return *since <= changed;
+        }
+        let mut former = self.former_columns.iter();
+        former.any(|former| {
+            let has = |moment| former.from <= moment && moment < former.until;
+            former.name == column && has(changed) && has(time)
+        })
     }
 
     /// Returns a key as the history spells it.
@@ -76,8 +130,30 @@ impl<'a> Live<'a> {
             record("$1", "k", &self.table.key)
         );
         let spelled = sqlx::query_scalar(AssertSqlSafe(sql)).bind(Value::Object(key.clone()));
-        let Json(spelled) = spelled.fetch_one(connection).await?;
-        Ok(spelled)
+        match spelled.fetch_one(connection).await {
+            Ok(Json(spelled)) => Ok(spelled),
+            Err(error) => match error.as_database_error() {
+                // data_exception
+                Some(why) if code(&error).is_some_and(|code| code.starts_with("22")) => {
+                    Err(HistoryError::NoSuchKey {
+                        table: self.table.name().clone(),
+                        why: why.message().to_owned(),
+                    })
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Returns the key of the row that has it, as that row spells it: values that are equal may be spelled in more than one way.
+    pub(crate) async fn own_key(
+        &self,
+        connection: &mut PgConnection,
+        key: Columns,
+    ) -> Result<Columns, HistoryError> {
+        let own = self.expressions().key("r");
+        let own = self.select(connection, &key, &own).await?;
+        Ok(own.unwrap_or(key))
     }
 
     /// Makes sure that a key names the columns of the table's key.
@@ -107,8 +183,8 @@ impl<'a> Live<'a> {
     pub(crate) fn has_key(&self) -> String {
         let columns = self.table.key.iter();
         let same = columns.map(|column| {
-            let name = quoted(&column.found.name);
-            format!("r.{name} = k.{name}")
+            let (name, equals) = (quoted(&column.found.name), &column.found.equals);
+            format!("r.{name} {equals} k.{name}")
         });
         same.collect::<Vec<_>>().join(" AND ")
     }
@@ -119,10 +195,20 @@ impl<'a> Live<'a> {
         connection: &mut PgConnection,
         key: &Columns,
     ) -> Result<Option<Columns>, HistoryError> {
+        let row = self.expressions().row("r");
+        self.select(connection, key, &row).await
+    }
+
+    /// Returns what an expression makes of the row of this key, if there is one.
+    async fn select(
+        &self,
+        connection: &mut PgConnection,
+        key: &Columns,
+        expression: &str,
+    ) -> Result<Option<Columns>, HistoryError> {
         let table = quoted_table(self.table.name());
         let sql = format!(
-            "SELECT {} FROM {table} AS r, {} WHERE {}",
-            self.expressions().row("r"),
+            "SELECT {expression} FROM {table} AS r, {} WHERE {}",
             record("$1", "k", &self.table.key),
             self.has_key()
         );
@@ -135,7 +221,7 @@ impl<'a> Live<'a> {
 }
 
 /// Returns a record of these columns, of which there is at least one, out of a JSON object. Not one of the table: of the other columns there may
-/// be some that cannot be NULL.
+/// be some that cannot be NULL. Of the types below all domains: their checks are for who writes, not for who looks.
 pub(crate) fn record<'c>(
     object: &str,
     name: &str,
@@ -143,7 +229,7 @@ pub(crate) fn record<'c>(
 ) -> String {
     let columns = columns
         .into_iter()
-        .map(|column| format!("{} {}", quoted(&column.found.name), column.found.written));
+        .map(|column| format!("{} {}", quoted(&column.found.name), column.found.base));
     let columns: Vec<String> = columns.collect();
     format!(
         "jsonb_to_record({object}) AS {name} ({})",

@@ -7,10 +7,10 @@ use super::{
     Entry, Table, Track,
     books::{self, Before, Former},
     catalog,
-    columns::is_as_noted,
+    columns::{is_as_noted, with_their_columns},
     entries,
     generate::{function, signature},
-    triggers::{self, Trigger},
+    triggers::{self, Trigger, cover, with_partitions},
     verify::{renamed, stray_triggers, verify},
 };
 use crate::{
@@ -43,6 +43,7 @@ impl History {
         let mut tx = begin(self).await?;
         let found = catalog::find(&mut tx, table).await?;
         let table = Table::new(found, track)?;
+        self.refuse_part_of_another(&mut tx, &table).await?;
         self.refuse_name_of_another(&mut tx, &table).await?;
         let before = before(self, &mut tx, &table).await?;
         let key_id = self.note_key(&mut tx, &table).await?;
@@ -79,14 +80,51 @@ impl History {
         if !verify(self, &mut tx, &entry).await?.is_empty() {
             return Ok(false);
         }
-        // Those of a database that was restored are others.
+        // That of a database that was restored is another one.
         let found = catalog::find(&mut tx, name).await?;
-        let numbers = found.columns.iter().map(|column| column.number);
-        if !numbers.eq(entry.columns.iter().map(|column| column.number)) {
+        if found.oid != entry.columns.relation {
             return Ok(false);
         }
         // Last: a user who may not look at the keys can do nothing more in here.
         Ok(track.hash.is_empty() || self.has_key(&mut tx).await?)
+    }
+
+    /// Refuses the history itself, of which a record would make the next, a partition of a table that is tracked, and a table of which a
+    /// partition is: their rows would be recorded twice.
+    async fn refuse_part_of_another(
+        &self,
+        connection: &mut PgConnection,
+        table: &Table,
+    ) -> Result<(), HistoryError> {
+        let above = catalog::above(connection, table.name()).await?;
+        let is_own = |name: &TableName| self.names.is_own(name);
+        if is_own(table.name()) || above.iter().any(is_own) {
+            return Err(HistoryError::OwnTable(table.name().clone()));
+        }
+        let of_others = triggers::there(connection, &self.names, &above).await?;
+        if let Some(of) = of_others.into_iter().next() {
+            return Err(HistoryError::TrackedWith {
+                table: table.name().clone(),
+                of: of.on,
+            });
+        }
+        let entries = entries(self, connection).await?;
+        let below = triggers::there(connection, &self.names, &table.found.partitions).await?;
+        let is_tracked = |name: &&TableName| {
+            let entry = entries.iter().find(|entry| entry.name == **name);
+            entry.is_some_and(|entry| {
+                let is_its =
+                    |trigger: &Trigger| trigger.on == **name && trigger.function == entry.function;
+                below.iter().any(is_its)
+            })
+        };
+        match table.found.partitions.iter().find(is_tracked) {
+            Some(partition) => Err(HistoryError::TrackedPartition {
+                table: table.name().clone(),
+                partition: partition.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Refuses a table with the name that another one had when it was tracked: its changes would pass for those of the other.
@@ -272,9 +310,14 @@ async fn before(
         return Ok(before);
     };
     before.names.clone_from(&entry.former_names);
-    if is_covered(history, table, entry, &there) && is_as_noted(&entry.columns, table) {
+    let was = Table {
+        track: entry.track.clone(),
+        ..table.clone()
+    };
+    if cover(&history.names, &was, &there) && is_as_noted(&entry.columns, table) {
         before.begun_at = Some(entry.begun_at);
     }
+    columns_before(&mut before, entry, table);
     if other.is_none() {
         before.named_at = Some(entry.named_at);
         return Ok(before);
@@ -290,26 +333,18 @@ async fn before(
     Ok(before)
 }
 
-/// Returns whether the triggers of a table are those that it was to have until now, and fire: whatever its name was, and but for partitions
-/// that are new.
-fn is_covered(history: &History, table: &Table, entry: &Entry, there: &[Trigger]) -> bool {
-    let table = Table {
-        track: entry.track.clone(),
-        ..table.clone()
-    };
-    let wanted = triggers::wanted(&history.names, &table);
-    let is_well = |wanted: &Trigger| match there.iter().find(|there| wanted.fires_as(there)) {
-        Some(there) => there.is_enabled,
-        None => wanted.on != *table.name(),
-    };
-    wanted.iter().all(|wanted| is_well(&wanted.trigger))
-}
-
-/// Returns the names of a table and of its partitions.
-fn with_partitions(table: &Table) -> Vec<TableName> {
-    let mut names = vec![table.name().clone()];
-    names.extend(table.found.partitions.iter().cloned());
-    names
+/// Notes which columns have been recorded until now, and which of them no more.
+fn columns_before(before: &mut Before, entry: &Entry, table: &Table) {
+    before.former_columns.clone_from(&entry.former_columns);
+    for (noted, column) in with_their_columns(&entry.columns, &table.found) {
+        if entry.track.ignore.contains(&noted.name) {
+            continue;
+        }
+        match column.filter(|column| !table.track.ignore.contains(&column.name)) {
+            Some(column) => before.kept.push((column.number, noted.since)),
+            None => before.gone.push(noted.clone()),
+        }
+    }
 }
 
 /// Runs what locks a table, and does not let others wait for it for long.

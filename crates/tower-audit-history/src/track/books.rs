@@ -2,10 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow, types::Json};
+use sqlx::{
+    AssertSqlSafe, PgConnection, Row as _,
+    postgres::{PgRow, types::Oid},
+    types::Json,
+};
 use tower_audit_core::changes::TableName;
 
-use super::{Table, Track, table::Noted};
+use super::{
+    Table, Track,
+    table::{FoundColumn, Noted, NotedColumns},
+};
 use crate::{History, HistoryError};
 
 /// What the books say of a table.
@@ -13,7 +20,8 @@ use crate::{History, HistoryError};
 pub(crate) struct Entry {
     pub(crate) name: TableName,
     pub(crate) track: Track,
-    pub(crate) columns: Vec<Noted>,
+    pub(crate) columns: NotedColumns,
+    pub(crate) former_columns: Vec<FormerColumn>,
     /// The function of its triggers, without its schema.
     pub(crate) function: String,
     /// Since when it has this name.
@@ -30,6 +38,14 @@ pub(crate) struct Entry {
 pub(crate) struct Former {
     pub(crate) schema: String,
     pub(crate) table: String,
+    pub(crate) from: DateTime<Utc>,
+    pub(crate) until: DateTime<Utc>,
+}
+
+/// A column that was recorded for a while. Another one may have its name now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FormerColumn {
+    pub(crate) name: String,
     pub(crate) from: DateTime<Utc>,
     pub(crate) until: DateTime<Utc>,
 }
@@ -85,6 +101,32 @@ pub(super) struct Before {
     pub(super) named_at: Option<DateTime<Utc>>,
     /// Since when nothing is missing; `None` if something is.
     pub(super) begun_at: Option<DateTime<Utc>>,
+    /// The columns that were recorded, and still are.
+    pub(super) kept: Vec<(i16, DateTime<Utc>)>,
+    /// Those that were and are not, and those that had gone before.
+    pub(super) gone: Vec<Noted>,
+    pub(super) former_columns: Vec<FormerColumn>,
+}
+
+impl Before {
+    /// Returns since when a column has been recorded.
+    fn since(&self, column: &FoundColumn) -> Option<DateTime<Utc>> {
+        let kept = self
+            .kept
+            .iter()
+            .find(|(number, _)| *number == column.number);
+        kept.map(|(_, since)| *since)
+    }
+
+    /// Returns the columns that were recorded for a while.
+    fn former_columns(&self, now: DateTime<Utc>) -> Vec<FormerColumn> {
+        let gone = self.gone.iter().map(|noted| FormerColumn {
+            name: noted.name.clone(),
+            from: noted.since,
+            until: now,
+        });
+        self.former_columns.iter().cloned().chain(gone).collect()
+    }
 }
 
 /// Notes how a table is tracked. The caller has made its triggers, so nobody writes to it until this is committed.
@@ -95,12 +137,12 @@ pub(super) async fn note(
     before: &Before,
 ) -> Result<(), HistoryError> {
     let sql = format!(
-        "INSERT INTO {} AS t (table_schema, table_name, settings, columns, function, former_names, named_at, begun_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+        "INSERT INTO {} AS t (table_schema, table_name, settings, columns, function, relation, former_names, named_at, begun_at, former_columns) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
          ON CONFLICT (table_schema, table_name) DO UPDATE SET settings = excluded.settings, columns = excluded.columns, \
-         function = excluded.function, former_names = excluded.former_names, named_at = excluded.named_at, begun_at = excluded.begun_at, tracked_at = now() \
-         WHERE (t.settings, t.columns, t.function, t.former_names, t.begun_at) IS DISTINCT FROM \
-         (excluded.settings, excluded.columns, excluded.function, excluded.former_names, excluded.begun_at)",
+         function = excluded.function, relation = excluded.relation, former_names = excluded.former_names, named_at = excluded.named_at, begun_at = excluded.begun_at, former_columns = excluded.former_columns, tracked_at = now() \
+         WHERE (t.settings, t.columns, t.function, t.relation, t.former_names, t.begun_at) IS DISTINCT FROM \
+         (excluded.settings, excluded.columns, excluded.function, excluded.relation, excluded.former_names, excluded.begun_at)",
         history.names.quoted("_tracked")
     );
     let now: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()")
@@ -116,11 +158,15 @@ pub(super) async fn note(
         .bind(table.name().schema())
         .bind(table.name().table())
         .bind(Json(&table.track))
-        .bind(Json(table.noted()))
+        .bind(Json(
+            table.noted(|column| before.since(column).unwrap_or(now)),
+        ))
         .bind(history.names.function(table.name()))
+        .bind(Oid(table.found.oid))
         .bind(Json(former))
         .bind(before.named_at.unwrap_or(now))
         .bind(before.begun_at.unwrap_or(now))
+        .bind(Json(before.former_columns(now)))
         .execute(connection)
         .await?;
     Ok(())
@@ -146,7 +192,13 @@ fn read(row: &PgRow) -> Result<Entry, HistoryError> {
     Ok(Entry {
         name: TableName::new(schema, table),
         track: row.try_get::<Json<Track>, _>("settings")?.0,
-        columns: row.try_get::<Json<Vec<Noted>>, _>("columns")?.0,
+        columns: NotedColumns {
+            relation: row.try_get::<Oid, _>("relation")?.0,
+            columns: row.try_get::<Json<Vec<Noted>>, _>("columns")?.0,
+        },
+        former_columns: row
+            .try_get::<Json<Vec<FormerColumn>>, _>("former_columns")?
+            .0,
         function: row.try_get("function")?,
         named_at: row.try_get("named_at")?,
         former_names: row.try_get::<Json<Vec<Former>>, _>("former_names")?.0,
@@ -155,4 +207,4 @@ fn read(row: &PgRow) -> Result<Entry, HistoryError> {
     })
 }
 
-const SELECT: &str = "SELECT table_schema, table_name, settings, columns, function, former_names, named_at, tracked_at, begun_at";
+const SELECT: &str = "SELECT table_schema, table_name, settings, columns, former_columns, function, relation, former_names, named_at, tracked_at, begun_at";

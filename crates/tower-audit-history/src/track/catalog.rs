@@ -1,6 +1,9 @@
 //! Reads from the catalog what there is.
 
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use sqlx::{
+    PgConnection, Row as _,
+    postgres::{PgRow, types::Oid},
+};
 use tower_audit_core::changes::TableName;
 
 use super::table::{Found, FoundColumn, Generated, Sort};
@@ -21,20 +24,7 @@ pub(crate) async fn find(
         return Err(HistoryError::NoTable(name.clone()));
     };
     let kind = found.try_get::<i8, _>("relkind")?.unsigned_abs();
-    let what = match kind {
-        b'r' | b'p' if found.try_get("is_temporary")? => "a temporary table",
-        b'r' | b'p' => "",
-        b'v' => "a view",
-        b'm' => "a materialized view",
-        b'f' => "a foreign table",
-        _ => "no table",
-    };
-    if !what.is_empty() {
-        return Err(HistoryError::NoOrdinaryTable {
-            table: name.clone(),
-            what,
-        });
-    }
+    refuse(name, kind, found.try_get("is_temporary")?)?;
     let columns = sqlx::query(COLUMNS).bind(name.schema()).bind(name.table());
     let columns = columns.fetch_all(&mut *connection).await?;
     let partitions = sqlx::query(PARTITIONS)
@@ -43,6 +33,8 @@ pub(crate) async fn find(
     let partitions = partitions.fetch_all(&mut *connection).await?;
     Ok(Found {
         name: name.clone(),
+        oid: found.try_get::<Oid, _>("oid")?.0,
+        is_partition: found.try_get("is_partition")?,
         owner: found.try_get("owner")?,
         is_partitioned: kind == b'p',
         columns: columns.iter().map(column).collect::<sqlx::Result<_>>()?,
@@ -52,6 +44,32 @@ pub(crate) async fn find(
             .map(table_name)
             .collect::<sqlx::Result<_>>()?,
     })
+}
+
+/// Refuses what has no rows of its own.
+fn refuse(name: &TableName, kind: u8, is_temporary: bool) -> Result<(), HistoryError> {
+    let what = match kind {
+        b'r' | b'p' if is_temporary => "a temporary table",
+        b'r' | b'p' => return Ok(()),
+        b'v' => "a view",
+        b'm' => "a materialized view",
+        b'f' => "a foreign table",
+        _ => "no table",
+    };
+    Err(HistoryError::NoOrdinaryTable {
+        table: name.clone(),
+        what,
+    })
+}
+
+/// Returns the tables of which a table is a partition.
+pub(crate) async fn above(
+    connection: &mut PgConnection,
+    name: &TableName,
+) -> Result<Vec<TableName>, HistoryError> {
+    let above = sqlx::query(ABOVE).bind(name.schema()).bind(name.table());
+    let above = above.fetch_all(connection).await?;
+    Ok(above.iter().map(table_name).collect::<sqlx::Result<_>>()?)
 }
 
 fn table_name(row: &PgRow) -> sqlx::Result<TableName> {
@@ -72,6 +90,9 @@ fn column(row: &PgRow) -> sqlx::Result<FoundColumn> {
             "image" => Sort::Image,
             _ => Sort::Foreign,
         },
+        base: row.try_get("base")?,
+        equals: row.try_get("equals")?,
+        greater: row.try_get("greater")?,
         is_json: row.try_get("is_json")?,
         is_identity: row.try_get("is_identity")?,
         is_long: row.try_get("is_long")?,
@@ -86,7 +107,7 @@ fn column(row: &PgRow) -> sqlx::Result<FoundColumn> {
 
 /// The table, and the columns of its primary key in their order.
 const FIND: &str = "\
-SELECT c.relkind, c.relpersistence = 't' AS is_temporary, pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
+SELECT c.oid, c.relkind, c.relispartition AS is_partition, c.relpersistence = 't' AS is_temporary, pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
     coalesce((SELECT array_agg(a.attname::text ORDER BY k.place)
         FROM pg_catalog.pg_index AS i, unnest(i.indkey) WITH ORDINALITY AS k (number, place)
         JOIN pg_catalog.pg_attribute AS a ON a.attnum = k.number
@@ -97,24 +118,35 @@ WHERE s.nspname = $1 AND c.relname = $2";
 /// The columns, each with what is done with its values, which of an array is as its elements are. Decimal numbers are among what is
 /// recorded as text: JSON has room for all of their digits, and most readers of it have not. So is every type that somebody made, enums
 /// and domains too: to make JSON of one calls the cast that its owner may have made, as the owner of the history.
+///
+/// Who looks for a row by its key writes the type below all domains, whose checks are their owner's, and the operators of the index by their names,
+/// which may be those of an extension.
 const COLUMNS: &str = "\
 WITH RECURSIVE of AS (
     SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
     WHERE s.nspname = $1 AND c.relname = $2
 ), based AS (
-    SELECT a.attnum, t.oid AS own, t.oid, t.typbasetype FROM of, pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+    SELECT a.attnum, t.oid AS own, t.oid, t.typbasetype, a.atttypmod AS modifier, t.typtypmod AS below FROM of, pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
     WHERE a.attrelid = of.oid AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
-    SELECT b.attnum, b.own, t.oid, t.typbasetype FROM based AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.typbasetype
+    SELECT b.attnum, b.own, t.oid, t.typbasetype, b.below, t.typtypmod FROM based AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.typbasetype
 ), typed AS (
     SELECT b.attnum, t.typname::text AS name, n.nspname = 'pg_catalog' AND t.oid = b.own AS is_builtin, t.typtype, t.typlen,
+        pg_catalog.format_type(t.oid, b.modifier) AS base,
+        coalesce((SELECT array_agg(format('OPERATOR(%I.%s)', os.nspname, o.oprname) ORDER BY ao.amopstrategy)
+            FROM pg_catalog.pg_opclass AS oc JOIN pg_catalog.pg_am AS am ON am.oid = oc.opcmethod AND am.amname = 'btree'
+            JOIN pg_catalog.pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+            JOIN pg_catalog.pg_operator AS o ON o.oid = ao.amopopr JOIN pg_catalog.pg_namespace AS os ON os.oid = o.oprnamespace
+            WHERE oc.opcintype = t.oid AND oc.opcdefault AND ao.amopstrategy IN (3, 5)),
+            ARRAY['OPERATOR(pg_catalog.=)', 'OPERATOR(pg_catalog.>)']) AS operators,
         e.typname::text AS element, e.typtype AS element_sort, coalesce(en.nspname = 'pg_catalog', false) AS element_is_builtin
     FROM based AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.oid JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
     LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem AND t.typcategory = 'A'
     LEFT JOIN pg_catalog.pg_namespace AS en ON en.oid = e.typnamespace
     WHERE b.typbasetype = 0
 )
-SELECT a.attnum, a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS written, a.attgenerated AS generated, a.attidentity = 'a' AS is_identity,
+SELECT a.attnum, a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS written, t.base, t.operators[1] AS equals, t.operators[2] AS greater,
+    a.attgenerated AS generated, a.attidentity = 'a' AS is_identity,
     CASE
         WHEN t.element IS NOT NULL THEN CASE
             WHEN t.is_builtin AND t.element_is_builtin AND t.element_sort IN ('b', 'r', 'm') AND t.element NOT IN ('json', 'xml', 'numeric')
@@ -151,3 +183,10 @@ WITH RECURSIVE parts AS (
 )
 SELECT s.nspname::text, c.relname::text FROM parts JOIN pg_catalog.pg_class AS c USING (oid)
 JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') ORDER BY c.oid";
+
+/// The tables above a partition.
+const ABOVE: &str = "\
+SELECT s.nspname::text, c.relname::text
+FROM pg_catalog.pg_class AS p JOIN pg_catalog.pg_namespace AS ps ON ps.oid = p.relnamespace, pg_catalog.pg_partition_ancestors(p.oid) AS a
+JOIN pg_catalog.pg_class AS c ON c.oid = a.relid JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
+WHERE ps.nspname = $1 AND p.relname = $2 AND p.relispartition AND c.oid <> p.oid";

@@ -14,8 +14,9 @@ pub(crate) mod table;
 mod triggers;
 mod verify;
 
-pub(crate) use books::{Entry, Former, entries, entry};
-pub(crate) use columns::is_as_noted;
+pub(crate) use books::{Entry, Former, FormerColumn, entries, entry};
+pub(crate) use columns::{is_as_noted, with_their_columns};
 pub use settings::{Track, Triggers, WithoutContext};
 pub(crate) use table::Table;
+pub(crate) use triggers::are_there;
 pub use verify::{Finding, TrackedTable};

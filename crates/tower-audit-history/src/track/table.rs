@@ -1,5 +1,6 @@
 //! A table as it is tracked: its columns, and what is done with each.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tower_audit_core::changes::TableName;
 
@@ -10,6 +11,10 @@ use crate::HistoryError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) name: TableName,
+    /// What stays when it is renamed, and is another one in a database that was restored.
+    pub(crate) oid: u32,
+    /// It is itself a partition.
+    pub(crate) is_partition: bool,
     /// The role that owns it.
     pub(crate) owner: String,
     /// It has partitions, or may get some.
@@ -29,6 +34,11 @@ pub(crate) struct FoundColumn {
     pub(crate) number: i16,
     /// The type, as it is written.
     pub(crate) written: String,
+    /// The type below all domains, as it is written.
+    pub(crate) base: String,
+    /// The operators by which an index has its values, as SQL.
+    pub(crate) equals: String,
+    pub(crate) greater: String,
     pub(crate) sort: Sort,
     /// The type is `json`, of which text is the value.
     pub(crate) is_json: bool,
@@ -93,6 +103,14 @@ pub(crate) enum Mask {
     Hashed,
 }
 
+/// The columns of a table as the books have them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NotedColumns {
+    /// The table.
+    pub(crate) relation: u32,
+    pub(crate) columns: Vec<Noted>,
+}
+
 /// A column as the books have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Noted {
@@ -100,6 +118,16 @@ pub(crate) struct Noted {
     pub(crate) number: i16,
     pub(crate) r#type: String,
     pub(crate) is_key: bool,
+    /// Since when it is recorded, and has been the same column.
+    pub(crate) since: DateTime<Utc>,
+}
+
+impl FoundColumn {
+    /// Returns whether the values are decimal numbers of any precision.
+    pub(crate) fn is_numeric(&self) -> bool {
+        let written = self.base.split('(').next();
+        written == Some("numeric") && !self.base.ends_with(']')
+    }
 }
 
 impl Table {
@@ -146,8 +174,9 @@ impl Table {
     }
 
     /// Returns the columns for the books.
-    pub(crate) fn noted(&self) -> Vec<Noted> {
+    pub(crate) fn noted(&self, since: impl Fn(&FoundColumn) -> DateTime<Utc>) -> Vec<Noted> {
         let noted = |column: &FoundColumn| Noted {
+            since: since(column),
             name: column.name.clone(),
             number: column.number,
             r#type: column.written.clone(),

@@ -78,6 +78,34 @@ pub(crate) fn wanted(names: &Names, table: &Table) -> Vec<Wanted> {
     wanted
 }
 
+/// Returns whether the triggers of a table are there and fire.
+pub(crate) async fn are_there(
+    connection: &mut PgConnection,
+    names: &Names,
+    table: &Table,
+) -> Result<bool, HistoryError> {
+    let on = with_partitions(table);
+    Ok(cover(names, table, &there(connection, names, &on).await?))
+}
+
+/// Returns the names of a table and of its partitions.
+pub(super) fn with_partitions(table: &Table) -> Vec<TableName> {
+    let mut names = vec![table.name().clone()];
+    names.extend(table.found.partitions.iter().cloned());
+    names
+}
+
+/// Returns whether the triggers of a table are those that it was to have until now, and fire: whatever its name was, and but for partitions
+/// that are new.
+pub(super) fn cover(names: &Names, table: &Table, there: &[Trigger]) -> bool {
+    let is_well = |wanted: &Trigger| match there.iter().find(|there| wanted.fires_as(there)) {
+        Some(there) => there.is_enabled,
+        None => wanted.on != *table.name(),
+    };
+    let wanted = wanted(names, table);
+    wanted.iter().all(|wanted| is_well(&wanted.trigger))
+}
+
 fn one(names: &Names, table: &Table, on: &TableName, event: &str) -> Wanted {
     let (what, kind, tables) = match event {
         "row" => (
@@ -130,7 +158,7 @@ pub(crate) async fn there(
     let (schemas, tables): (Vec<&str>, Vec<&str>) =
         on.iter().map(|name| (name.schema(), name.table())).unzip();
     let rows = sqlx::query(THERE)
-        .bind(names.trigger(""))
+        .bind(all(names))
         .bind(names.schema())
         .bind(schemas)
         .bind(tables)
@@ -145,11 +173,16 @@ pub(crate) async fn everywhere(
     names: &Names,
 ) -> Result<Vec<Trigger>, HistoryError> {
     let rows = sqlx::query(EVERYWHERE)
-        .bind(names.trigger(""))
+        .bind(all(names))
         .bind(names.schema())
         .fetch_all(connection)
         .await?;
     Ok(rows.iter().map(trigger).collect::<sqlx::Result<_>>()?)
+}
+
+/// Returns the names that triggers of this history have.
+fn all(names: &Names) -> Vec<String> {
+    EVENTS.iter().map(|event| names.trigger(event)).collect()
 }
 
 fn trigger(row: &PgRow) -> sqlx::Result<Trigger> {
@@ -165,6 +198,9 @@ fn trigger(row: &PgRow) -> sqlx::Result<Trigger> {
         is_inherited: row.try_get("is_inherited")?,
     })
 }
+
+/// What the triggers are for.
+const EVENTS: [&str; 5] = ["row", "truncate", "insert", "update", "delete"];
 
 // See `pg_trigger.h`.
 const ROW: i16 = 1;
@@ -185,7 +221,7 @@ macro_rules! triggers {
              FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid \
              JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
              JOIN pg_catalog.pg_namespace AS fs ON fs.oid = f.pronamespace \
-             WHERE starts_with(t.tgname::text, $1) AND fs.nspname = $2 AND ",
+             WHERE t.tgname::text = ANY ($1) AND fs.nspname = $2 AND ",
             $tables,
             " ORDER BY t.oid"
         )
@@ -196,3 +232,29 @@ const THERE: &str = triggers!(
     "(s.nspname::text, c.relname::text) IN (SELECT * FROM unnest($3::text[], $4::text[]))"
 );
 const EVERYWHERE: &str = triggers!("true");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triggers_of_two_histories_have_names_of_their_own() {
+        let long = "t".repeat(39);
+        let mut names = Vec::new();
+        for (schema, table) in [
+            ("control_plane", "rows"),
+            ("control_plane", "rows_2"),
+            ("b", "rows"),
+            ("c", "rows"),
+            ("b", &long),
+        ] {
+            let of = Names::new(schema, table).unwrap();
+            names.extend(all(&of));
+        }
+        names.sort();
+        assert!(names.iter().all(|name| name.len() <= 63));
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

@@ -235,7 +235,7 @@ pub(super) async fn verify(
     }));
     match source(history, connection, &entry.function).await? {
         None => findings.push(Finding::MissingFunction),
-        Some(source) if findings.is_empty() && is_other(history, &table, &source) => {
+        Some(source) if findings.is_empty() && is_other(history, entry, &table, &source) => {
             findings.push(Finding::OtherFunction);
         }
         Some(_) => {}
@@ -244,7 +244,14 @@ pub(super) async fn verify(
 }
 
 /// Returns whether a function is not the one that the settings make.
-fn is_other(history: &History, table: &Table, source: &Source) -> bool {
+fn is_other(history: &History, entry: &Entry, table: &Table, source: &Source) -> bool {
+    // As it was when the function was made: in a database that was restored it is another one, with the same columns.
+    let mut table = table.clone();
+    table.found.oid = entry.columns.relation;
+    for (column, noted) in table.found.columns.iter_mut().zip(&entry.columns.columns) {
+        column.number = noted.number;
+    }
+    let table = &table;
     let key_id = history.mask_key.as_ref().map(|key| key.id());
     // Without the key its id is not known.
     let is_unknown = key_id.is_none() && !table.track.hash.is_empty();
@@ -331,8 +338,7 @@ async fn other_triggers(
     connection: &mut PgConnection,
     table: &Table,
 ) -> Result<Vec<Finding>, HistoryError> {
-    let mut on = vec![table.name().clone()];
-    on.extend(table.found.partitions.iter().cloned());
+    let on = triggers::with_partitions(table);
     let there = triggers::there(connection, &history.names, &on).await?;
     let wanted = triggers::wanted(&history.names, table);
     let finding = |wanted: &Trigger| {

@@ -9,7 +9,7 @@ mod value;
 
 use super::{
     Table, Triggers, WithoutContext,
-    table::{Column, Sort},
+    table::{Column, FoundColumn, Sort},
 };
 use crate::names::{Names, literal, quoted};
 
@@ -96,6 +96,12 @@ impl<'a> Expressions<'a> {
         self.0.key(row)
     }
 
+    /// Returns the key of a row from which its values can be made again, as JSON: masked or not, and however long they are.
+    pub(crate) fn raw_key(&self, row: &str) -> String {
+        let key = self.0.table.key.as_slice();
+        self.0.object_of(key, |column| value::raw(column, row))
+    }
+
     /// Returns what stands in the history for the value of a column, as JSON.
     pub(crate) fn column(&self, column: &Column, row: &str) -> String {
         format!("to_jsonb({})", self.0.value(column, row))
@@ -113,9 +119,13 @@ impl Cx<'_> {
     /// Returns a JSON object of the columns of a row. A function takes at most a hundred arguments, so it may be several that are
     /// joined.
     fn object(&self, columns: &[Column], row: &str) -> String {
+        self.object_of(columns, |column| self.value(column, row))
+    }
+
+    fn object_of(&self, columns: &[Column], value: impl Fn(&Column) -> String) -> String {
         let pair = |column: &Column| {
             let name = literal(&column.found.name);
-            format!("{name}, {}", self.value(column, row))
+            format!("{name}, {}", value(column))
         };
         let objects = columns.chunks(40).map(|columns| {
             let pairs: Vec<String> = columns.iter().map(pair).collect();
@@ -133,7 +143,7 @@ impl Cx<'_> {
     fn key(&self, row: &str) -> String {
         match self.table.key.as_slice() {
             [] => "NULL::jsonb".to_owned(),
-            key => self.object(key, row),
+            key => self.object_of(key, |column| self.key_value(column, row)),
         }
     }
 
@@ -155,11 +165,97 @@ impl Cx<'_> {
         if self.table.found.is_partitioned {
             same = format!("({same}) IS NOT NULL");
         }
+        let identity: String = match self.table.track.triggers {
+            Triggers::Row => self
+                .identity()
+                .iter()
+                .map(|same| format!("{same} AND "))
+                .collect(),
+            Triggers::Statement => String::new(),
+        };
         // What is no boolean fails when the row is looked at; a constant would when the query is planned.
         format!(
-            "(CASE WHEN {}{same} THEN false ELSE concat('other columns', TG_OP)::boolean END)",
-            rows.first().map_or_else(String::new, |row| self.types(row))
+            "(CASE WHEN {identity}{}{same} THEN false ELSE concat('other columns', {})::boolean END)",
+            rows.first().map_or_else(String::new, |row| self.types(row)),
+            self.op()
         )
+    }
+
+    /// Returns the operation, by a name that no column can have where columns are about.
+    fn op(&self) -> &'static str {
+        match self.table.track.triggers {
+            Triggers::Row => "TG_OP",
+            Triggers::Statement => "tower_audit.op",
+        }
+    }
+
+    /// Returns the conditions that columns are those that they were when the table was tracked, and not others that have got their names, where
+    /// something is masked. What they ask sees the catalog as it is, also from within a transaction that began before it was changed.
+    ///
+    /// The names of a row that has its columns in the order of the function, the last of which is none that came since, are those that they were:
+    /// but for values that are the same in both. Of a partition, or once a statement, all of them are asked for.
+    fn identity(&self) -> Vec<String> {
+        let masked = self.masked();
+        if masked.is_empty() {
+            return Vec::new();
+        }
+        let columns = &self.table.found.columns;
+        let is_brief =
+            self.table.track.triggers == Triggers::Row && !self.table.found.is_partitioned;
+        let is_asked = |place: usize, column: &FoundColumn| {
+            !is_brief || place == columns.len() || masked.contains(&column.name.as_str())
+        };
+        let places = (1..).zip(columns);
+        places
+            .filter(|(place, column)| is_asked(*place, column))
+            .map(|(place, column)| {
+                format!(
+                    "(pg_identify_object_as_address(1259, {}, {})).object_names[3] = {}",
+                    self.tracked(),
+                    self.number(place, column),
+                    literal(&column.name)
+                )
+            })
+            .collect()
+    }
+
+    /// Returns the number of a column. In a database that was restored it is its place.
+    fn number(&self, place: usize, column: &FoundColumn) -> String {
+        if usize::try_from(column.number) == Ok(place) {
+            return place.to_string();
+        }
+        format!(
+            "CASE {}::oid WHEN {}::oid THEN {} ELSE {place} END",
+            self.tracked(),
+            self.table.found.oid,
+            column.number
+        )
+    }
+
+    /// Returns the table that is tracked, of which the one with the row may be a partition.
+    fn tracked(&self) -> &'static str {
+        match (
+            self.table.found.is_partitioned,
+            self.table.found.is_partition,
+        ) {
+            (false, _) => "TG_RELID",
+            (true, false) => "pg_partition_root(TG_RELID)",
+            // The partition of another one: the last of those above that has this trigger.
+            (true, true) => {
+                "(SELECT above.relid FROM pg_partition_ancestors(TG_RELID) WITH ORDINALITY AS above (relid, place) \
+                 JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = above.relid AND g.tgname = TG_NAME ORDER BY above.place DESC LIMIT 1)"
+            }
+        }
+    }
+
+    /// Returns the names of the columns that are masked, also of those that are ignored.
+    fn masked(&self) -> Vec<&str> {
+        let Table { track, .. } = self.table;
+        let named = track.mask.iter().chain(&track.hash).map(String::as_str);
+        let mut masked: Vec<&str> = named.chain(self.table.masked()).collect();
+        masked.sort_unstable();
+        masked.dedup();
+        masked
     }
 
     /// Returns the condition that the columns have the types that the function was made for, as far as it matters: to do anything with a value
@@ -177,18 +273,52 @@ impl Cx<'_> {
         types.collect()
     }
 
-    /// Returns the condition that nothing can be recorded by the names of columns: where they have another order, a name may belong to another
-    /// column now, which may have been masked. Their numbers would tell more, but are others in a database that was restored. To make JSON of a value of a type that somebody made calls the casts that its owner may have made, as the owner of the
-    /// history.
+    /// Returns the condition that nothing can be recorded by the names of columns. To make JSON of a value of a type that somebody made calls the
+    /// casts that its owner may have made, as the owner of the history; and a transaction that sees the catalog as it was does not know the types.
     fn has_no_names(&self) -> String {
-        let columns = self.table.found.columns.iter();
-        let names: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
         format!(
-            "EXISTS (SELECT FROM (SELECT f.atttypid, p.place, max(p.place) OVER (ORDER BY f.attnum) AS furthest \
-                 FROM pg_catalog.pg_attribute AS f, LATERAL array_position({}, f.attname::text) AS p (place) \
-                 WHERE f.attrelid = coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID) AND f.attnum > 0 AND NOT f.attisdropped) AS f \
-             WHERE f.atttypid >= 16384 OR f.place < f.furthest)",
-            array(&names)
+            "current_setting('transaction_isolation') IN ('repeatable read', 'serializable') \
+             OR EXISTS (SELECT FROM pg_catalog.pg_attribute AS f \
+             WHERE f.attrelid = {} AND f.attnum > 0 AND NOT f.attisdropped AND f.atttypid >= 16384)",
+            self.tracked()
+        )
+    }
+
+    /// Returns an array of the names that mean what they did: all that there were, or, where something is masked, those of the same columns.
+    fn known(&self) -> String {
+        let columns = self.table.columns.iter();
+        let recorded: Vec<&str> = columns.map(|column| column.found.name.as_str()).collect();
+        if self.masked().is_empty() {
+            return array(&recorded);
+        }
+        let columns = (1..).zip(&self.table.found.columns);
+        let columns: Vec<(usize, usize, &str)> = columns
+            .filter(|(_, column)| recorded.contains(&column.name.as_str()))
+            .filter_map(|(place, column)| {
+                let number = usize::try_from(column.number).ok()?;
+                Some((number, place, column.name.as_str()))
+            })
+            .collect();
+        let by = |number: fn(&(usize, usize, &str)) -> usize| {
+            let last = columns.iter().map(number).max().unwrap_or_default();
+            let mut names = vec!["NULL".to_owned(); last];
+            for column in &columns {
+                names[number(column) - 1] = literal(column.2);
+            }
+            format!("ARRAY[{}]::text[]", names.join(", "))
+        };
+        let (by_number, by_place) = (by(|column| column.0), by(|column| column.1));
+        let names = match by_number == by_place {
+            true => by_number,
+            false => format!(
+                "(CASE f.attrelid WHEN {}::oid THEN {by_number} ELSE {by_place} END)",
+                self.table.found.oid
+            ),
+        };
+        format!(
+            "ARRAY(SELECT f.attname::text FROM pg_catalog.pg_attribute AS f \
+             WHERE f.attrelid = {} AND f.attnum > 0 AND NOT f.attisdropped AND f.attname::text = ({names})[f.attnum])",
+            self.tracked()
         )
     }
 
@@ -200,29 +330,19 @@ impl Cx<'_> {
             track,
             ..
         } = self.table;
-        let known = columns.iter().filter(|column| column.mask.is_none());
-        let known: Vec<&str> = known.map(|column| column.found.name.as_str()).collect();
-        let key: Vec<&str> = key
-            .iter()
-            .map(|column| column.found.name.as_str())
-            .collect();
+        let names = |columns: &mut dyn Iterator<Item = &Column>| {
+            let names: Vec<&str> = columns.map(|column| column.found.name.as_str()).collect();
+            array(&names)
+        };
         let ignored: Vec<&str> = track.ignore.iter().map(String::as_str).collect();
-        let mut masked: Vec<&str> = track
-            .mask
-            .iter()
-            .chain(&track.hash)
-            .map(String::as_str)
-            .collect();
-        masked.extend(self.table.masked());
-        masked.sort_unstable();
-        masked.dedup();
         format!(
-            "{}({old}, {new}, {}, {}, {}, {})",
+            "{}({old}, {new}, {}, {}, {}, {}, {})",
             self.names.quoted("_untyped"),
-            array(&key),
-            array(&known),
+            names(&mut key.iter()),
+            self.known(),
             array(&ignored),
-            array(&masked)
+            array(&self.masked()),
+            names(&mut columns.iter().filter(|column| column.found.is_numeric()))
         )
     }
 

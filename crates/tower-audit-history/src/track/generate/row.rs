@@ -1,6 +1,9 @@
 //! The function of triggers that run for each row.
 
-use super::{CONTEXT, Cx, OTHER_COLUMNS, WHO, value::differs};
+use super::{
+    CONTEXT, Cx, OTHER_COLUMNS, WHO,
+    value::{differs, moves},
+};
 use crate::{names::literal, track::table::Column};
 
 /// Returns what the function does.
@@ -79,6 +82,11 @@ fn changed(cx: &Cx<'_>, column: &Column) -> String {
     let differs = differs(column, "OLD", "NEW");
     let (old, new) = (cx.value(column, "OLD"), cx.value(column, "NEW"));
     let key = match column.is_key {
+        true if column.found.is_numeric() => format!(
+            " IF {} THEN p := {}; END IF;",
+            moves(column, "OLD", "NEW"),
+            cx.key("OLD")
+        ),
         true => format!(" p := {};", cx.key("OLD")),
         false => String::new(),
     };

@@ -1,6 +1,9 @@
 //! The function of triggers that run once a statement.
 
-use super::{CONTEXT, Cx, OTHER_COLUMNS, WHO, value::differs};
+use super::{
+    CONTEXT, Cx, OTHER_COLUMNS, WHO,
+    value::{differs, moves},
+};
 use crate::{names::literal, track::table::Column};
 
 /// Returns what the function does. It makes sure that the rows are those of the statement: without transition tables their names would be
@@ -13,14 +16,14 @@ pub(super) fn body(cx: &Cx<'_>) -> String {
     format!(
         "\
 {CONTEXT}
-  is_any boolean := false; one_row record;
+  op text := TG_OP; is_any boolean := false; one_row record;
 BEGIN
   IF TG_OP <> 'TRUNCATE' AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS f WHERE f.tgrelid = TG_RELID AND f.tgname = TG_NAME
       AND (TG_OP = 'INSERT' OR f.tgoldtable = 'old_rows') AND (TG_OP = 'DELETE' OR f.tgnewtable = 'new_rows')) THEN
     RAISE EXCEPTION 'this is a function of the triggers of a history' USING ERRCODE = 'insufficient_privilege';
   END IF;
 {without_context}  BEGIN
-    IF TG_OP = 'UPDATE' THEN
+{identity}    IF TG_OP = 'UPDATE' THEN
       FOR one_row IN SELECT count({shape}) FROM new_rows AS {r} LOOP END LOOP;
       FOR one_row IN SELECT count({shape}) FROM old_rows AS {r} LOOP END LOOP;
 {update}
@@ -38,6 +41,7 @@ BEGIN
   RETURN NULL;
 END",
         without_context = without_context(cx),
+        identity = identity(cx),
         shape = cx.shape(&[&r]),
         update = updated(cx),
         inserted = whole(cx, "insert", "new_rows"),
@@ -46,6 +50,18 @@ END",
         table_name = cx.table_name(),
         truncated = cx.truncated(),
         untyped = untyped(cx),
+    )
+}
+
+/// Returns what makes sure that the columns are those that they were.
+fn identity(cx: &Cx<'_>) -> String {
+    let same = cx.identity();
+    if same.is_empty() {
+        return String::new();
+    }
+    format!(
+        "    IF TG_OP <> 'TRUNCATE' AND ({}) IS NOT TRUE THEN RAISE datatype_mismatch; END IF;\n",
+        same.join(" AND ")
     )
 }
 
@@ -109,7 +125,10 @@ fn update(cx: &Cx<'_>) -> String {
     };
     let old_key = match key.is_empty() {
         true => "NULL".to_owned(),
-        false => format!("CASE WHEN {} THEN {} END", any_of(key), cx.key("a")),
+        false => {
+            let moved: Vec<String> = key.iter().map(|column| moves(column, "a", "b")).collect();
+            format!("CASE WHEN {} THEN {} END", moved.join(" OR "), cx.key("a"))
+        }
     };
     // Nobody can tell which row of a table without a key it was, but by all of it.
     let old = match key.is_empty() {
@@ -200,8 +219,8 @@ fn untyped(cx: &Cx<'_>) -> String {
 /// Returns the statement that records rows by the names of their columns.
 fn by_name(cx: &Cx<'_>, (old, new): (&str, &str), rows: &str) -> String {
     format!(
-        "{} SELECT lower(TG_OP), {}, u.k, u.p, u.o, u.n, {WHO} FROM {rows}, LATERAL {} AS u \
-         WHERE TG_OP <> 'UPDATE' OR u.n IS NOT NULL;",
+        "{} SELECT lower(tower_audit.op), {}, u.k, u.p, u.o, u.n, {WHO} FROM {rows}, LATERAL {} AS u \
+         WHERE tower_audit.op <> 'UPDATE' OR u.n IS NOT NULL;",
         cx.insert(),
         cx.table_name(),
         cx.untyped(old, new)

@@ -25,6 +25,17 @@ impl Cx<'_> {
         }
     }
 
+    /// Returns what stands in a key for the value of a column: a number looks the same, however many zeros somebody writes.
+    pub(super) fn key_value(&self, column: &Column, row: &str) -> String {
+        if column.mask.is_some() || !column.found.is_numeric() {
+            return self.value(column, row);
+        }
+        let field = field(column, row);
+        format!(
+            "CASE WHEN {field} IS NOT DISTINCT FROM NULL THEN NULL ELSE format('%s', trim_scale({field})) END"
+        )
+    }
+
     /// Returns the value, or what stands for it if it is too long.
     fn bounded(&self, column: &Column, field: &str) -> String {
         let bytes = match column.found.sort {
@@ -39,6 +50,11 @@ impl Cx<'_> {
             shown(column, field),
         )
     }
+}
+
+/// Returns the value, whether it is masked or not.
+pub(super) fn raw(column: &Column, row: &str) -> String {
+    shown(column, &field(column, row))
 }
 
 fn field(column: &Column, row: &str) -> String {
@@ -74,6 +90,15 @@ pub(super) fn differs(column: &Column, old: &str, new: &str) -> String {
             format!("ROW({old}.{name})::record OPERATOR(pg_catalog.*<>) ROW({new}.{name})::record")
         }
     }
+}
+
+/// Returns whether a column of the key names another row now.
+pub(super) fn moves(column: &Column, old: &str, new: &str) -> String {
+    if column.found.is_numeric() {
+        let name = quoted(&column.found.name);
+        return format!("{old}.{name} IS DISTINCT FROM {new}.{name}");
+    }
+    differs(column, old, new)
 }
 
 /// Returns the value as text: by the type's own output alone, never by a cast that somebody may have made. NULL stays NULL.
