@@ -4,6 +4,7 @@ mod context;
 mod drift;
 mod example;
 mod masking;
+mod migrations;
 mod privileges;
 mod reading;
 mod revert;
