@@ -3,6 +3,7 @@
 mod context;
 mod drift;
 mod example;
+mod keys;
 mod masking;
 mod migrations;
 mod privileges;
@@ -11,3 +12,4 @@ mod revert;
 mod room;
 mod semantics;
 mod support;
+mod tracking;

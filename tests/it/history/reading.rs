@@ -12,7 +12,7 @@ use tower_audit_core::{
 };
 use tower_audit_history::{AsOf, AuditedTransaction, Finding, HistoryError, Track, Triggers};
 
-use super::support::{Tracked, name};
+use super::support::{Tracked, name, now};
 
 fn columns(value: Value) -> Columns {
     match value {
@@ -30,13 +30,6 @@ async fn jobs() -> Tracked {
 async fn as_of(db: &Tracked, id: i32, time: DateTime<Utc>) -> AsOf {
     let key = columns(json!({"id": id}));
     db.history.as_of(&name("jobs"), &key, time).await.unwrap()
-}
-
-async fn now(db: &Tracked) -> DateTime<Utc> {
-    sqlx::query_scalar("SELECT clock_timestamp()")
-        .fetch_one(&db.database.pool)
-        .await
-        .unwrap()
 }
 
 fn row(value: Value) -> AsOf {

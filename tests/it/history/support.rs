@@ -1,5 +1,6 @@
 //! A database whose tables are tracked.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tower_audit_core::{
@@ -80,6 +81,14 @@ impl Tracked {
     pub(super) async fn assert_well(&self) {
         assert_eq!(self.history.verify().await.unwrap(), []);
     }
+}
+
+/// Returns what the clock of the database says.
+pub(super) async fn now(db: &Tracked) -> DateTime<Utc> {
+    sqlx::query_scalar("SELECT clock_timestamp()")
+        .fetch_one(&db.database.pool)
+        .await
+        .unwrap()
 }
 
 pub(super) fn name(table: &str) -> TableName {
