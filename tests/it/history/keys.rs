@@ -1,14 +1,11 @@
 //! Rows are found by their keys, whatever types these have.
 
+use chrono::Utc;
 use serde_json::{Value, json};
-use tower_audit_core::changes::{Columns, Operation};
+use tower_audit_core::changes::Operation;
 use tower_audit_history::{AsOf, HistoryError, Track, Triggers};
 
-use super::support::{Tracked, name, now};
-
-fn columns(value: Value) -> Columns {
-    value.as_object().cloned().unwrap()
-}
+use super::support::{Tracked, columns, name, now, row};
 
 #[tokio::test]
 async fn a_baseline_takes_every_row_in_the_order_of_whatever_key() {
@@ -152,4 +149,77 @@ async fn a_row_is_reverted_by_a_key_of_a_type_of_an_extension() {
         .await
         .unwrap();
     assert_eq!(name, "x");
+}
+
+#[tokio::test]
+async fn a_row_is_found_by_any_spelling_of_its_key() {
+    let db = Tracked::with("CREATE TABLE jobs (id numeric PRIMARY KEY, name text)").await;
+    db.track("jobs", Track::new()).await;
+    db.run("INSERT INTO jobs VALUES (1.50, 'a')").await;
+    let before = now(&db).await;
+    db.run("UPDATE jobs SET name = 'b'").await;
+    for spelled in [json!(1.5), json!("1.5"), json!("1.50"), json!("1.500")] {
+        let key = columns(json!({"id": spelled}));
+        let found = db.history.as_of(&name("jobs"), &key, before).await;
+        assert_eq!(found.unwrap(), row(json!({"id": "1.50", "name": "a"})));
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_named_is_refused_with_how_to_name_it() {
+    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY); CREATE TABLE t (a int)").await;
+    db.track("jobs", Track::new()).await;
+    db.track("t", Track::new()).await;
+    let ask = async |table: &str, key: Value| {
+        let asked = db
+            .history
+            .as_of(&name(table), &columns(key), Utc::now())
+            .await;
+        asked.unwrap_err().to_string()
+    };
+    assert_eq!(
+        ask("jobs", json!({"name": 1})).await,
+        "the key of public.jobs is id: name each of these columns, and no other"
+    );
+    assert!(
+        ask("t", json!({"a": 1}))
+            .await
+            .contains("give one, `Track::key`")
+    );
+    assert_eq!(
+        ask("other", json!({"a": 1})).await,
+        "public.other is not tracked"
+    );
+}
+
+#[tokio::test]
+async fn a_key_may_be_spelled_as_the_column_takes_it() {
+    let db = Tracked::with("CREATE DOMAIN given AS text NOT NULL; CREATE TYPE kind AS ENUM ('a', 'b'); \
+         CREATE TABLE jobs (id int, price numeric(6, 2), code char(4), at timestamptz, kind kind, note given, PRIMARY KEY (id, price, code, at, kind))").await;
+    db.track("jobs", Track::new()).await;
+    db.run("INSERT INTO jobs VALUES (7, 1.5, 'ab', '2026-11-22 12:00+01', 'b', 'x')")
+        .await;
+    let key = columns(
+        json!({"id": "7", "price": 1.5, "code": "ab", "at": "2026-11-22 11:00Z", "kind": "b"}),
+    );
+    let jobs = name("jobs");
+    let spelled = db.history.spelled_key(&jobs, &key).await.unwrap();
+    assert_eq!(Some(&spelled), db.changes().await[0].key.as_ref());
+    let found = db.history.as_of(&jobs, &key, now(&db).await);
+    let AsOf::Row(found) = found.await.unwrap() else {
+        panic!("no row has that key");
+    };
+    assert_eq!(found["note"], "x");
+}
+
+#[tokio::test]
+async fn a_row_whose_key_is_masked_cannot_be_asked_for() {
+    let db = Tracked::with("CREATE TABLE jobs (token text PRIMARY KEY)").await;
+    db.track("jobs", Track::new().mask(["token"])).await;
+    let key = columns(json!({"token": "x"}));
+    let asked = db.history.as_of(&name("jobs"), &key, now(&db).await).await;
+    assert_eq!(
+        asked.unwrap_err().to_string(),
+        "the key of public.jobs is masked: the history does not know which row was which"
+    );
 }

@@ -1,5 +1,8 @@
 //! The history of tables: what the triggers record, and what of it is found again.
 
+mod as_of;
+mod as_of_model;
+mod baseline;
 mod context;
 mod drift;
 mod example;

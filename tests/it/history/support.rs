@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tower_audit_core::{
     PageSize,
-    changes::{ChangeFilter, ChangeReader as _, RowChange, TableName},
+    changes::{ChangeFilter, ChangeReader as _, Columns, RowChange, TableName},
 };
-use tower_audit_history::{History, Track};
+use tower_audit_history::{AsOf, History, Track};
 
 use crate::support::database::Postgres;
 
@@ -109,4 +109,30 @@ pub(super) fn told(change: &RowChange) -> Value {
         }
     }
     told.into()
+}
+
+/// Returns the columns of a JSON object.
+pub(super) fn columns(value: Value) -> Columns {
+    match value {
+        Value::Object(columns) => columns,
+        other => panic!("{other} has no columns"),
+    }
+}
+
+/// Returns a database with a table of jobs that is tracked.
+pub(super) async fn jobs() -> Tracked {
+    let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, name text, plan text)").await;
+    db.track("jobs", Track::new()).await;
+    db
+}
+
+/// Returns what a job was.
+pub(super) async fn as_of(db: &Tracked, id: i32, time: DateTime<Utc>) -> AsOf {
+    let key = columns(json!({"id": id}));
+    db.history.as_of(&name("jobs"), &key, time).await.unwrap()
+}
+
+/// Returns the answer that the row was this.
+pub(super) fn row(value: Value) -> AsOf {
+    AsOf::Row(columns(value))
 }

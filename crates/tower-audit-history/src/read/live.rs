@@ -7,6 +7,7 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, types::Json};
 use tower_audit_core::changes::{Columns, TableName};
 
+use super::exact::Exact;
 use crate::{
     History, HistoryError,
     error::code,
@@ -212,11 +213,11 @@ impl<'a> Live<'a> {
             record("$1", "k", &self.table.key),
             self.has_key()
         );
-        let row: Option<Json<Columns>> = sqlx::query_scalar(AssertSqlSafe(sql))
+        let row: Option<Json<Exact>> = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(Value::Object(key.clone()))
             .fetch_optional(connection)
             .await?;
-        Ok(row.map(|Json(row)| row))
+        Ok(row.map(|Json(Exact(row))| row))
     }
 }
 

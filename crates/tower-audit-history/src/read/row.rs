@@ -7,6 +7,7 @@ use tower_audit_core::{
 };
 use uuid::Uuid;
 
+use super::exact::Exact;
 use crate::HistoryError;
 
 /// Reads a row of the [columns](COLUMNS).
@@ -36,8 +37,8 @@ pub(super) fn read(row: &PgRow) -> Result<RowChange, HistoryError> {
 }
 
 fn columns(row: &PgRow, column: &str) -> Result<Option<Columns>, HistoryError> {
-    let columns: Option<Json<Columns>> = row.try_get(column).map_err(unreadable)?;
-    Ok(columns.map(|Json(columns)| columns))
+    let columns: Option<Json<Exact>> = row.try_get(column).map_err(unreadable)?;
+    Ok(columns.map(|Json(Exact(columns))| columns))
 }
 
 pub(super) fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> HistoryError {
