@@ -57,9 +57,13 @@
 //! |---|---|
 //! | most types | what `to_jsonb` makes of it |
 //! | `numeric`, `json`, `xml`, enums, domains, composite types, types of extensions, and arrays of them | its text, so that not a digit nor a space is lost |
+//! | `numeric` in a key | its text without zeros at the end: 1.50 is `"1.5"` |
+//! | an array that does not begin at 1 | as one that does: [`revert`](History::revert) gives it other bounds |
 //! | a masked column | `{"tower_audit": "masked"}`, or `{"tower_audit": "hmac-sha256:<id>:<hash>"}` |
 //! | more than [`longest_value`](Track::longest_value) bytes | `{"tower_audit": "sha256:<hash>", "bytes": <length>}` |
 //! | a column that was added or renamed since | `{"tower_audit": "unknown"}` |
+//!
+//! A value of `jsonb` that no reader takes as it is, with more digits than a float has or hundreds of brackets, is read as its text.
 //!
 //! # The context by hand
 //!
@@ -80,8 +84,8 @@
 //!
 //! - A change and its record are committed together, or neither is. A change is recorded whoever makes it: the app, psql, COPY, MERGE, a
 //!   foreign key that takes rows along.
-//! - A masked value is nowhere in the history: not in `old`, `new` nor `key`, not in columns that are generated from it, and not after its
-//!   column was renamed or has swapped its name with another one. For what no trigger can see, see [below](#what-it-does-not-do).
+//! - A masked value is nowhere in the history: not in `old`, `new` nor `key`, not in columns that are generated from it, and not after whichever
+//!   migration gave its column another name and its name to another column. For what no trigger can see, see [below](#what-it-does-not-do).
 //! - The context of a transaction ends with it. No change is credited to another request's actor, however the transactions are mixed,
 //!   cancelled and rolled back over a pool.
 //! - A migration of the app never makes its writes fail because of the history: a column that was renamed, added, dropped or has another
@@ -111,22 +115,19 @@
 //!   logical replication) leaves no record, and neither does who owns the table and disables the triggers: [`verify`](History::verify) finds
 //!   the latter.
 //! - A child by INHERITS is a table of its own: track it, too.
-//! - Known, and to be mended. Do not track a partition of a tracked table: the table is untracked by it, with its masks. Do not track the
-//!   history itself, nor give two histories in a database names of which one begins with the other. A column `tg_op` makes writes fail with
-//!   [`Triggers::Statement`]. A masked value is shown, too, if a migration drops a column, gives its name to the masked one and the masked name to a
-//!   column that is there, and, of a partitioned table, if it makes the masked one anew. [`baseline`](History::baseline) leaves out rows of
-//!   keys whose order is not that of text (`citext`). Whoever looks at a row by its key runs the checks of its domains.
-//! - [`as_of`](History::as_of) may be wrong where columns were ignored for a while, where a trigger of the app moves keys, for deferred keys, and
-//!   where a key is spelled another way now.
+//! - [`as_of`](History::as_of) takes values for keys as they are spelled: of a `citext` key that was spelled another way then, of an enum value
+//!   that has another name now, and of a key that a trigger of the app moved, it may tell the wrong row or none. Nor can it see that a
+//!   migration computed values anew (`ALTER TYPE ... USING` of the same type), or wrote while it had disabled the triggers and enabled them again.
 //! - Who owns a tracked table, and may use the schema of the history, can let its function record for another table of theirs what they could
 //!   have recorded by changing the tracked one. With `exit_on_error` a session ends where a table was changed and not tracked again.
 //! - The database believes what the app says of its context. `database_user` is what nobody can claim.
 //! - Masks are for what comes: what was recorded before stays as it is.
 //! - JSON's `null` in a column of type `jsonb` looks like NULL.
-//! - Track a table in the migration that renames or makes anew its columns. Until then a trigger knows columns by their names and their order:
-//!   a masked value is shown if one migration drops a column, gives its name to a masked one that comes right after it, and makes the masked
-//!   one anew; if it makes a generated column anew from a masked one, under its old name; and, of a partitioned table, if columns swap their
-//!   names. [`verify`](History::verify) finds all of them.
+//! - Track a table in the migration that changes its columns: until then what was added or renamed is hidden, and of a partition that has its
+//!   columns in another order than the table what was added may be missing. Where something is masked, columns are known by what they are and not by
+//!   their names; but not what a generated one is made of, if a migration gives it another expression, or one that is the same as the masked column takes
+//!   the place of one that is dropped. [`verify`](History::verify) finds both. A transaction that is `REPEATABLE READ` or stricter records
+//!   of a table whose columns were changed that rows changed, and nothing of them, because it may see the catalog as it was.
 //! - Where a transaction swaps keys among rows, and where triggers of the app changed a row before the statement or the insert was recorded
 //!   that they belong to, [`as_of`](History::as_of) says that it does not know. It believes that nobody dropped, detached or attached a
 //!   partition with rows: what goes or comes with one leaves no record.

@@ -19,6 +19,8 @@ impl History {
     /// the row, it goes back from what the row is now. All of it is read from one snapshot. What was before the
     /// [begin](crate::TrackedTable::begun_at) of the history of this table is not known, and nothing is while triggers are missing or disabled.
     ///
+    /// A time to come is taken for now.
+    ///
     /// # Errors
     ///
     /// Returns an error as [`spelled_key`](Self::spelled_key) does if the row cannot be named like that, and [`HistoryError::Database`]
@@ -48,12 +50,12 @@ impl History {
     }
 
     /// Returns the key of a row as the history of this table spells it, which is what a [filter](tower_audit_core::changes::ChangeFilter::row)
-    /// takes: `7` for `"7"` of a number, `"1.50"` for `1.5` of a `numeric(6, 2)`.
+    /// takes: `7` for `"7"` of a number, `"1.5"` for `1.50` of a `numeric`.
     ///
     /// # Errors
     ///
     /// Returns [`HistoryError::NotTracked`], [`HistoryError::NoKey`], [`HistoryError::MaskedKey`] or [`HistoryError::OtherKey`] if no row can be
-    /// named like that, and [`HistoryError::Database`] otherwise, also if a value is none of its column.
+    /// named like that, [`HistoryError::NoSuchKey`] if a value is none of its column, and [`HistoryError::Database`] otherwise.
     pub async fn spelled_key(
         &self,
         table: &TableName,

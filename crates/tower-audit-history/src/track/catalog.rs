@@ -90,6 +90,7 @@ fn column(row: &PgRow) -> sqlx::Result<FoundColumn> {
             "image" => Sort::Image,
             _ => Sort::Foreign,
         },
+        type_oid: row.try_get::<Oid, _>("type_oid")?.0,
         base: row.try_get("base")?,
         equals: row.try_get("equals")?,
         greater: row.try_get("greater")?,
@@ -145,7 +146,7 @@ WITH RECURSIVE of AS (
     LEFT JOIN pg_catalog.pg_namespace AS en ON en.oid = e.typnamespace
     WHERE b.typbasetype = 0
 )
-SELECT a.attnum, a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS written, t.base, t.operators[1] AS equals, t.operators[2] AS greater,
+SELECT a.attnum, a.attname::text AS name, a.atttypid AS type_oid, pg_catalog.format_type(a.atttypid, a.atttypmod) AS written, t.base, t.operators[1] AS equals, t.operators[2] AS greater,
     a.attgenerated AS generated, a.attidentity = 'a' AS is_identity,
     CASE
         WHEN t.element IS NOT NULL THEN CASE

@@ -34,6 +34,7 @@ pub(crate) struct FoundColumn {
     pub(crate) number: i16,
     /// The type, as it is written.
     pub(crate) written: String,
+    pub(crate) type_oid: u32,
     /// The type below all domains, as it is written.
     pub(crate) base: String,
     /// The operators by which an index has its values, as SQL.

@@ -259,18 +259,28 @@ impl Cx<'_> {
     }
 
     /// Returns the condition that the columns have the types that the function was made for, as far as it matters: to do anything with a value
-    /// of a type that somebody made may call what they made for it, as the owner of the history.
+    /// of a type that somebody made may call what they made for it, as the owner of the history. The others are the database's own, which have the same
+    /// numbers everywhere.
     fn types(&self, row: &str) -> String {
         let columns = self.table.columns.iter();
         let known = columns.filter(|column| column.found.sort != Sort::Foreign);
-        let types = known.map(|column| {
-            format!(
-                "pg_typeof({row}.{}) = {}::regtype AND ",
-                quoted(&column.found.name),
-                literal(&column.found.written)
-            )
-        });
-        types.collect()
+        let (types, oids): (Vec<String>, Vec<String>) = known
+            .map(|column| {
+                let name = quoted(&column.found.name);
+                (
+                    format!("pg_typeof({row}.{name})::oid"),
+                    column.found.type_oid.to_string(),
+                )
+            })
+            .unzip();
+        match types.is_empty() {
+            true => String::new(),
+            false => format!(
+                "ARRAY[{}] = '{{{}}}'::oid[] AND ",
+                types.join(", "),
+                oids.join(",")
+            ),
+        }
     }
 
     /// Returns the condition that nothing can be recorded by the names of columns. To make JSON of a value of a type that somebody made calls the
