@@ -135,6 +135,10 @@ impl<D: TrailStore> TrailStore for AnyTrails<D> {
         with_store!(self, store => store.analytics(project_id, days).await)
     }
 
+    async fn recount(&self) -> Result<u64, StoreError> {
+        with_store!(self, store => store.recount().await)
+    }
+
     async fn cleanup(&self, older_than: DateTime<Utc>) -> Result<u64, StoreError> {
         with_store!(self, store => store.cleanup(older_than).await)
     }

@@ -158,6 +158,13 @@ impl<A: TrailStore, B: TrailStore> TrailStore for DualTrails<A, B> {
         self.read.analytics(project_id, days).await
     }
 
+    async fn recount(&self) -> Result<u64, StoreError> {
+        let _alone = self.shared.writing.write().await;
+        let days = self.read.recount().await?;
+        self.other.recount().await?;
+        Ok(days)
+    }
+
     async fn cleanup(&self, older_than: DateTime<Utc>) -> Result<u64, StoreError> {
         let _alone = self.shared.writing.write().await;
         let deleted = self.read.cleanup(older_than).await?;

@@ -1,6 +1,6 @@
 //! A trail as a database keeps it: what was said of it, and what follows from that.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -50,4 +50,18 @@ impl<'a> Kept<'a> {
 pub(crate) fn is_too_late(state: &State, too_late: DateTime<Utc>) -> bool {
     let started = state.started_micros();
     started.is_some_and(|started| moment(started) < too_late)
+}
+
+/// Returns whether all trails of a day are there: none of them can have been deleted.
+pub(crate) fn is_whole(day: NaiveDate, zone: Tz, too_late: DateTime<Utc>) -> bool {
+    let last_deleted = too_late
+        .checked_sub_signed(TimeDelta::microseconds(1))
+        .map(|last| last.with_timezone(&zone).date_naive());
+    last_deleted.is_none_or(|last| day > last)
+}
+
+/// Returns two moments between which a day is, in any time zone.
+pub(crate) fn around(day: NaiveDate) -> (DateTime<Utc>, DateTime<Utc>) {
+    let midnight = day.and_time(NaiveTime::MIN).and_utc();
+    (midnight - TimeDelta::days(1), midnight + TimeDelta::days(2))
 }

@@ -64,6 +64,7 @@ mod placeholder;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod record;
+mod retention;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;

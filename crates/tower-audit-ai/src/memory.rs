@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use tower_audit_core::{EventWriter, PageSize, StoreError, store::StoreStatus};
 
@@ -206,6 +206,25 @@ impl TrailStore for MemoryTrails {
         found.truncate(NAMED);
         analytics.slowest = found;
         Ok(analytics)
+    }
+
+    async fn recount(&self) -> Result<u64, StoreError> {
+        let zone = self.shared.zone;
+        let mut trails = self.trails();
+        let last_deleted = DateTime::from_timestamp_micros(trails.too_late - 1)
+            .filter(|_| trails.too_late > 0)
+            .map(|last| last.with_timezone(&zone).date_naive());
+        let is_whole = |day: NaiveDate| last_deleted.is_none_or(|last| day > last);
+        let mut tallies = BTreeMap::new();
+        for (id, state) in &trails.states {
+            note(&mut tallies, None, state.trail(id).as_ref(), zone);
+        }
+        tallies.retain(|key, _| is_whole(key.day));
+        trails.tallies.retain(|key, _| !is_whole(key.day));
+        trails.tallies.extend(tallies);
+        let days: BTreeSet<NaiveDate> = trails.tallies.keys().map(|key| key.day).collect();
+        let whole = days.into_iter().filter(|day| is_whole(*day)).count();
+        Ok(u64::try_from(whole).unwrap_or(u64::MAX))
     }
 
     async fn cleanup(&self, older_than: DateTime<Utc>) -> Result<u64, StoreError> {

@@ -46,6 +46,14 @@ pub trait TrailStore: EventWriter<TrailChange> {
         days: Days,
     ) -> impl Future<Output = Result<Analytics, StoreError>> + Send;
 
+    /// Counts the trails of each day again, of which all are there, and replaces what they added up to; returns how many days those were. What is
+    /// written meanwhile waits while a day is counted. It is for a table that somebody has changed by hand: nothing else makes it necessary.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is in the way of it: the days that were counted until then stay so.
+    fn recount(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Deletes the trails that began before; returns how many. Those on their way stay, and so does what all of them add up to. From then on
     /// no trail is taken that began before and is not there: it was deleted, and what it adds up to would be counted twice.
     ///

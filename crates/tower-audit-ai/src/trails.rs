@@ -16,6 +16,7 @@ use crate::{
     TrailPage, TrailStore, Usage,
     placeholder::{LONGEST_NAME, text},
     record::{End, Opening, Outcome, Parts, Served},
+    retention::{Cleaner, Retention},
 };
 
 /// Begins and ends trails, and reads them. Cheap to clone.
@@ -40,6 +41,7 @@ use crate::{
 pub struct Trails<S> {
     store: Arc<S>,
     recorder: Recorder,
+    cleaner: Option<Arc<Cleaner>>,
 }
 
 /// What calls are recorded with.
@@ -69,6 +71,7 @@ impl<S: TrailStore> Trails<S> {
             settings: DeliverySettings::default(),
             spool: None,
             dead_letters: None,
+            retention: Some(Retention::default()),
         }
     }
 
@@ -149,6 +152,15 @@ impl<S: TrailStore> Trails<S> {
         self.store.analytics(project_id, days).await
     }
 
+    /// Counts the trails again: see [`TrailStore::recount`].
+    ///
+    /// # Errors
+    ///
+    /// Returns what is in the way of it: the days that were counted until then stay so.
+    pub async fn recount(&self) -> Result<u64, StoreError> {
+        self.store.recount().await
+    }
+
     /// Deletes trails: see [`TrailStore::cleanup`].
     ///
     /// # Errors
@@ -182,6 +194,9 @@ impl<S: TrailStore> Trails<S> {
 
     /// Takes no more changes, and writes those that there are: see [`Delivery::shutdown`].
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        if let Some(cleaner) = &self.cleaner {
+            cleaner.stop();
+        }
         self.recorder.delivery.shutdown(deadline).await
     }
 }
@@ -191,6 +206,7 @@ impl<S> Clone for Trails<S> {
         Self {
             store: Arc::clone(&self.store),
             recorder: self.recorder.clone(),
+            cleaner: self.cleaner.clone(),
         }
     }
 }
@@ -297,6 +313,7 @@ pub struct TrailsBuilder<S> {
     settings: DeliverySettings,
     spool: Option<Spool>,
     dead_letters: Option<DeadLetters>,
+    retention: Option<Retention>,
 }
 
 impl<S: TrailStore> TrailsBuilder<S> {
@@ -325,7 +342,20 @@ impl<S: TrailStore> TrailsBuilder<S> {
         self
     }
 
-    /// Starts the worker that writes.
+    /// Sets how long trails are kept: those that began before are [deleted](Trails::cleanup) when this starts, and then once a day.
+    /// Defaults to seven days.
+    pub fn retention(mut self, keep: Duration) -> Self {
+        self.retention.get_or_insert_default().keep = keep;
+        self
+    }
+
+    /// Deletes nothing by itself.
+    pub fn keep_everything(mut self) -> Self {
+        self.retention = None;
+        self
+    }
+
+    /// Starts the worker that writes, and what deletes old trails.
     ///
     /// # Panics
     ///
@@ -343,8 +373,17 @@ impl<S: TrailStore> TrailsBuilder<S> {
         }
         let delivery = delivery.start(Shared(Arc::clone(&store)));
         delivery.reap_pending();
+        let cleaner = self.retention.map(|retention| {
+            let store = Arc::clone(&store);
+            let clean = move |older_than| {
+                let store = Arc::clone(&store);
+                async move { store.cleanup(older_than).await }
+            };
+            Arc::new(Cleaner::start(retention, clean))
+        });
         Trails {
             store,
+            cleaner,
             recorder: Recorder {
                 delivery,
                 prices: Arc::new(self.prices),

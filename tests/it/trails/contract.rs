@@ -26,6 +26,7 @@ macro_rules! mount_contract {
             cleanup_deletes_what_is_old_and_spares_what_is_on_its_way,
             what_was_deleted_is_still_counted_and_counted_once,
             a_call_that_nobody_ends_is_given_up_and_may_be_completed_later,
+            what_is_old_is_deleted_by_itself,
             calls_add_up_by_day_and_model_to_the_last_decimal,
             a_day_is_one_of_the_time_zone_of_the_store,
             the_slowest_and_the_newest_are_named,
@@ -483,4 +484,23 @@ pub(super) async fn batches_at_the_same_time_count_every_call_once(store: impl T
         (40, 40, 80)
     );
     assert_eq!(total.costs[&Currency::USD].claimed, Decimal::from(12));
+}
+
+pub(super) async fn what_is_old_is_deleted_by_itself(store: impl TrailStore) {
+    let ages = [("old", 8), ("young", 6)];
+    let recorded = changes(async |trails| {
+        for (message, days) in ages {
+            begin(trails, message, "p", Utc::now() - TimeDelta::days(days));
+            trails.complete(&id(message), Usage::new(1, 1), None, Vec::new());
+        }
+    })
+    .await;
+    write(&store, &recorded).await;
+    let trails = Trails::new(store);
+    while trails.get(&id("old")).await.unwrap().is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert!(trails.get(&id("young")).await.unwrap().is_some());
+    let analytics = trails.analytics("p", all_days()).await.unwrap();
+    assert_eq!(analytics.total.calls, 2);
 }

@@ -22,6 +22,8 @@ enum Step {
     Cleanup(i64),
     /// Calls that began so many days ago and have not ended are given up.
     Reap(i64),
+    /// Trails are counted again.
+    Recount,
     /// A batch is written, and its writer does not live to know.
     Repeat,
 }
@@ -32,6 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => prop::collection::vec(index(), 1..6).prop_map(Step::Arrive),
         1 => (0..10_i64).prop_map(Step::Cleanup),
         1 => (0..10_i64).prop_map(Step::Reap),
+        1 => Just(Step::Recount),
         2 => Just(Step::Repeat),
     ]
 }
@@ -176,6 +179,9 @@ async fn check(store: impl TrailStore, days: Vec<i64>, steps: Vec<Step>) {
                 for change in &last {
                     model.arrive(change).await;
                 }
+            }
+            Step::Recount => {
+                store.recount().await.unwrap();
             }
             Step::Repeat if last.is_empty() => {}
             Step::Repeat => {

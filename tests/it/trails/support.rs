@@ -89,6 +89,10 @@ impl TrailStore for Caught {
         Ok(Analytics::default())
     }
 
+    async fn recount(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     async fn cleanup(&self, _: DateTime<Utc>) -> Result<u64, StoreError> {
         Ok(0)
     }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
+use futures_util::TryStreamExt as _;
 use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgPool, Row as _, types::Json};
 
 use crate::{
     Currency, MessageId, Tally, TrailChange,
-    kept::{Kept, is_too_late},
+    kept::{Kept, around, is_too_late, is_whole},
     record::{State, moment},
     tally::{Costs, TallyKey, note},
 };
@@ -44,6 +45,35 @@ async fn settings(connection: &mut PgConnection) -> sqlx::Result<(Tz, DateTime<U
         .parse()
         .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     Ok((zone, row.try_get("too_late")?))
+}
+
+/// Counts the trails of each day again of which all are there.
+pub(super) async fn recount(pool: &PgPool) -> sqlx::Result<u64> {
+    let days: Vec<NaiveDate> = sqlx::query_scalar(DAYS).fetch_all(pool).await?;
+    let mut counted = 0;
+    for day in days {
+        // Waits for the batches that are being written, and lets others wait.
+        let mut tx = pool.begin().await?;
+        sqlx::query("SELECT FROM control_plane.ai_trails_settings FOR UPDATE")
+            .execute(&mut *tx)
+            .await?;
+        let (zone, too_late) = settings(&mut tx).await?;
+        if !is_whole(day, zone, too_late) {
+            continue;
+        }
+        for forget in [
+            "DELETE FROM control_plane.ai_trails_tallies WHERE day = $1",
+            "DELETE FROM control_plane.ai_trails_costs WHERE day = $1",
+        ] {
+            sqlx::query(forget).bind(day).execute(&mut *tx).await?;
+        }
+        let mut writes = Writes::new(zone, too_late);
+        writes.count(&mut tx, day).await?;
+        writes.add_up(&mut tx).await?;
+        tx.commit().await?;
+        counted += 1;
+    }
+    Ok(counted)
 }
 
 /// What a batch changes.
@@ -129,6 +159,22 @@ impl Writes {
             if let Some((id, state)) = incoming.remove_entry(id) {
                 self.note(&id, None, &state);
             }
+        }
+        Ok(())
+    }
+
+    /// Notes all trails of a day.
+    async fn count(&mut self, connection: &mut PgConnection, day: NaiveDate) -> sqlx::Result<()> {
+        let (from, until) = around(day);
+        let of_day = sqlx::query(OF_DAY).bind(day).bind(from).bind(until);
+        let mut rows = of_day.fetch(connection);
+        while let Some(row) = rows.try_next().await? {
+            let id: &str = row.try_get("message_id")?;
+            let id = id
+                .parse()
+                .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+            let Json(state): Json<State> = row.try_get("state")?;
+            self.note(&id, None, &state);
         }
         Ok(())
     }
@@ -255,6 +301,12 @@ impl Columns {
             .bind(self.ages)
     }
 }
+
+/// The days of all trails, and those that have sums.
+const DAYS: &str = "SELECT day FROM control_plane.ai_trails WHERE day IS NOT NULL GROUP BY day \
+     UNION SELECT day FROM control_plane.ai_trails_tallies UNION SELECT day FROM control_plane.ai_trails_costs";
+
+const OF_DAY: &str = "SELECT message_id, state FROM control_plane.ai_trails WHERE day = $1 AND age >= $2 AND age < $3";
 
 const LOCKED: &str = "SELECT message_id, state FROM control_plane.ai_trails WHERE message_id = ANY ($1) ORDER BY message_id FOR UPDATE";
 

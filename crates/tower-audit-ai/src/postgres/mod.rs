@@ -93,6 +93,11 @@ impl TrailStore for PgTrails {
         analytics.map_err(error::store_error)
     }
 
+    async fn recount(&self) -> Result<u64, StoreError> {
+        let counted = append::recount(&self.pool).await;
+        counted.map_err(error::store_error)
+    }
+
     async fn cleanup(&self, older_than: DateTime<Utc>) -> Result<u64, StoreError> {
         let deleted = cleanup::cleanup(&self.pool, older_than).await;
         deleted.map_err(error::store_error)

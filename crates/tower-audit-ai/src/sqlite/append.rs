@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
+use futures_util::TryStreamExt as _;
 use serde::Serialize;
 use sqlx::{Row as _, SqliteConnection, SqlitePool, types::Json};
 
 use crate::{
     MessageId, Tally, TrailChange,
-    kept::{Kept, is_too_late},
+    kept::{Kept, around, is_too_late, is_whole},
     record::{State, given_up},
     tally::{TallyKey, note},
 };
@@ -60,6 +61,48 @@ async fn write(connection: &mut SqliteConnection, batch: &[TrailChange]) -> sqlx
             .await?;
     }
     add_up(connection, tallies).await
+}
+
+/// Counts the trails of each day again of which all are there.
+pub(super) async fn recount(pool: &SqlitePool) -> sqlx::Result<u64> {
+    let days: Vec<NaiveDate> = sqlx::query_scalar(DAYS).fetch_all(pool).await?;
+    let mut counted = 0;
+    for day in days {
+        let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+        let (zone, too_late) = settings(&mut tx).await?;
+        if !is_whole(day, zone, too_late) {
+            continue;
+        }
+        let forget = sqlx::query("DELETE FROM ai_trails_tallies WHERE day = ?1").bind(day);
+        forget.execute(&mut *tx).await?;
+        let tallies = count(&mut tx, day, zone).await?;
+        add_up(&mut tx, tallies).await?;
+        tx.commit().await?;
+        counted += 1;
+    }
+    Ok(counted)
+}
+
+/// Returns what the trails of a day add up to.
+async fn count(
+    connection: &mut SqliteConnection,
+    day: NaiveDate,
+    zone: Tz,
+) -> sqlx::Result<BTreeMap<TallyKey, Tally>> {
+    let (from, until) = around(day);
+    let of_day = sqlx::query(OF_DAY)
+        .bind(day)
+        .bind(from.timestamp_micros())
+        .bind(until.timestamp_micros());
+    let mut tallies = BTreeMap::new();
+    let mut rows = of_day.fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        let id: &str = row.try_get("message_id")?;
+        let Json(state): Json<State> = row.try_get("state")?;
+        let trail = state.trail(&id.parse().map_err(unreadable)?);
+        note(&mut tallies, None, trail.as_ref(), zone);
+    }
+    Ok(tallies)
 }
 
 /// Returns whose days are counted, and before when no trail is taken.
@@ -177,6 +220,11 @@ pub(super) async fn cleanup(pool: &SqlitePool, older_than: DateTime<Utc>) -> sql
 pub(super) fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(error))
 }
+
+/// The days of all trails, and those that have sums.
+const DAYS: &str = "SELECT DISTINCT day FROM ai_trails WHERE day IS NOT NULL UNION SELECT day FROM ai_trails_tallies";
+
+const OF_DAY: &str = "SELECT message_id, state FROM ai_trails WHERE day = ?1 AND age_micros >= ?2 AND age_micros < ?3";
 
 const FORGET: &str = "DELETE FROM ai_trails WHERE message_id IN (SELECT value FROM json_each(?1))";
 
