@@ -131,6 +131,14 @@ impl<D: TrailStore> TrailStore for AnyTrails<D> {
         with_store!(self, store => store.list(project_id, older_than, size).await)
     }
 
+    async fn projects(
+        &self,
+        after: Option<&str>,
+        size: PageSize,
+    ) -> Result<Vec<String>, StoreError> {
+        with_store!(self, store => store.projects(after, size).await)
+    }
+
     async fn analytics(&self, project_id: &str, days: Days) -> Result<Analytics, StoreError> {
         with_store!(self, store => store.analytics(project_id, days).await)
     }

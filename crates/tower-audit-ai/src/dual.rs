@@ -154,6 +154,14 @@ impl<A: TrailStore, B: TrailStore> TrailStore for DualTrails<A, B> {
         self.read.list(project_id, older_than, size).await
     }
 
+    async fn projects(
+        &self,
+        after: Option<&str>,
+        size: PageSize,
+    ) -> Result<Vec<String>, StoreError> {
+        self.read.projects(after, size).await
+    }
+
     async fn analytics(&self, project_id: &str, days: Days) -> Result<Analytics, StoreError> {
         self.read.analytics(project_id, days).await
     }

@@ -183,6 +183,20 @@ impl TrailStore for MemoryTrails {
         Ok(TrailPage::cut(found, size))
     }
 
+    async fn projects(
+        &self,
+        after: Option<&str>,
+        size: PageSize,
+    ) -> Result<Vec<String>, StoreError> {
+        let trails = self.trails();
+        let projects: BTreeSet<&String> =
+            trails.tallies.keys().map(|key| &key.project_id).collect();
+        let after = projects
+            .into_iter()
+            .filter(|project| after.is_none_or(|after| project.as_str() > after));
+        Ok(after.take(size.events().into()).cloned().collect())
+    }
+
     async fn analytics(&self, project_id: &str, days: Days) -> Result<Analytics, StoreError> {
         let mut analytics = Analytics::default();
         let (mut by_day, mut by_model) = (BTreeMap::new(), BTreeMap::new());

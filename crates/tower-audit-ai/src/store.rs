@@ -35,6 +35,17 @@ pub trait TrailStore: EventWriter<TrailChange> {
         size: PageSize,
     ) -> impl Future<Output = Result<TrailPage, StoreError>> + Send;
 
+    /// Returns the projects of which there were calls, in the order of their bytes: those that come after one, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is in the way of reading.
+    fn projects(
+        &self,
+        after: Option<&str>,
+        size: PageSize,
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
     /// Returns what the calls of a project on these days add up to, those of which the trails are deleted included.
     ///
     /// # Errors

@@ -143,6 +143,19 @@ impl<S: TrailStore> Trails<S> {
         self.store.list(project_id, older_than, size).await
     }
 
+    /// Returns the projects of which there were calls: see [`TrailStore::projects`].
+    ///
+    /// # Errors
+    ///
+    /// Returns what is in the way of reading.
+    pub async fn projects(
+        &self,
+        after: Option<&str>,
+        size: PageSize,
+    ) -> Result<Vec<String>, StoreError> {
+        self.store.projects(after, size).await
+    }
+
     /// Returns what the calls of a project add up to, those included of which the trails are deleted.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ macro_rules! mount_contract {
             what_was_deleted_is_still_counted_and_counted_once,
             a_call_that_nobody_ends_is_given_up_and_may_be_completed_later,
             what_is_old_is_deleted_by_itself,
+            projects_are_named_in_their_order,
             calls_add_up_by_day_and_model_to_the_last_decimal,
             a_day_is_one_of_the_time_zone_of_the_store,
             the_slowest_and_the_newest_are_named,
@@ -503,4 +504,21 @@ pub(super) async fn what_is_old_is_deleted_by_itself(store: impl TrailStore) {
     assert!(trails.get(&id("young")).await.unwrap().is_some());
     let analytics = trails.analytics("p", all_days()).await.unwrap();
     assert_eq!(analytics.total.calls, 2);
+}
+
+pub(super) async fn projects_are_named_in_their_order(store: impl TrailStore) {
+    let names = ["b", "A", "a", "é", "", "a-1"];
+    let recorded = changes(async |trails| {
+        for (number, project) in (1..).zip(names) {
+            begin(trails, &format!("m{number}"), project, Utc::now());
+            begin(trails, &format!("n{number}"), project, Utc::now());
+        }
+    })
+    .await;
+    write(&store, &recorded).await;
+    let size = PageSize::new(4).unwrap();
+    let first = store.projects(None, size).await.unwrap();
+    assert_eq!(first, ["", "A", "a", "a-1"]);
+    let rest = store.projects(Some("a-1"), size).await.unwrap();
+    assert_eq!(rest, ["b", "é"]);
 }

@@ -85,6 +85,10 @@ impl TrailStore for Caught {
         Ok(TrailPage::default())
     }
 
+    async fn projects(&self, _: Option<&str>, _: PageSize) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn analytics(&self, _: &str, _: Days) -> Result<Analytics, StoreError> {
         Ok(Analytics::default())
     }

@@ -4,7 +4,7 @@ CREATE TABLE control_plane.ai_trails (
     -- Everything that was said of the call, each part with when it was said: the other columns follow from it. They are NULL until the begin of
     -- the call has arrived.
     state           jsonb       NOT NULL,
-    project_id      text        GENERATED ALWAYS AS (state #>> '{opening,1,project_id}') STORED,
+    project_id      text        COLLATE "C" GENERATED ALWAYS AS (state #>> '{opening,1,project_id}') STORED,
     model           text        GENERATED ALWAYS AS (state #>> '{opening,1,model}') STORED,
     served_model    text        GENERATED ALWAYS AS (state #>> '{served,1,model}') STORED,
     context_layers  bigint      GENERATED ALWAYS AS ((state #>> '{opening,1,context_layers}')::bigint) STORED,
@@ -37,7 +37,7 @@ CREATE INDEX idx_ai_trails_audit ON control_plane.ai_trails (audit_id) WHERE aud
 
 -- What the calls of a day add up to, those included of which the trails were deleted.
 CREATE TABLE control_plane.ai_trails_tallies (
-    project_id        text   NOT NULL,
+    project_id        text   COLLATE "C" NOT NULL,
     day               date   NOT NULL,
     model             text   NOT NULL,
     calls             bigint NOT NULL,
@@ -55,7 +55,7 @@ CREATE TABLE control_plane.ai_trails_tallies (
 ) WITH (fillfactor = 50);
 
 CREATE TABLE control_plane.ai_trails_costs (
-    project_id text    NOT NULL,
+    project_id text    COLLATE "C" NOT NULL,
     day        date    NOT NULL,
     model      text    NOT NULL,
     currency   text    NOT NULL,

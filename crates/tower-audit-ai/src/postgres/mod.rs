@@ -88,6 +88,15 @@ impl TrailStore for PgTrails {
         page.map_err(error::store_error)
     }
 
+    async fn projects(
+        &self,
+        after: Option<&str>,
+        size: PageSize,
+    ) -> Result<Vec<String>, StoreError> {
+        let projects = read::projects(&self.pool, after, size).await;
+        projects.map_err(error::store_error)
+    }
+
     async fn analytics(&self, project_id: &str, days: Days) -> Result<Analytics, StoreError> {
         let analytics = read::analytics(&self.pool, project_id, days).await;
         analytics.map_err(error::store_error)

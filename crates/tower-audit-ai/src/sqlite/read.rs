@@ -44,6 +44,20 @@ pub(super) async fn list(
     Ok(TrailPage::cut(trails(&rows.fetch_all(pool).await?)?, size))
 }
 
+pub(super) async fn projects(
+    pool: &SqlitePool,
+    after: Option<&str>,
+    size: PageSize,
+) -> sqlx::Result<Vec<String>> {
+    let projects = match after {
+        None => sqlx::query_scalar(PROJECTS).bind(i64::from(size.events())),
+        Some(after) => sqlx::query_scalar(PROJECTS_AFTER)
+            .bind(i64::from(size.events()))
+            .bind(after),
+    };
+    projects.fetch_all(pool).await
+}
+
 pub(super) async fn analytics(
     pool: &SqlitePool,
     project_id: &str,
@@ -98,6 +112,22 @@ const NEWEST: &str = "SELECT message_id, state FROM ai_trails WHERE project_id =
 
 const OLDER: &str = "SELECT message_id, state FROM ai_trails WHERE project_id = ?1 AND (started_micros, message_id) < (?3, ?4) \
      ORDER BY started_micros DESC, message_id DESC LIMIT ?2";
+
+/// From one project to the next, whatever lies between.
+macro_rules! projects {
+    ($first:literal) => {
+        concat!(
+            "WITH RECURSIVE p AS (SELECT min(project_id) AS id FROM ai_trails_tallies",
+            $first,
+            " UNION ALL SELECT (SELECT min(t.project_id) FROM ai_trails_tallies AS t WHERE t.project_id > p.id) FROM p WHERE p.id IS NOT NULL) \
+             SELECT id FROM p WHERE id IS NOT NULL LIMIT ?1"
+        )
+    };
+}
+
+const PROJECTS: &str = projects!("");
+
+const PROJECTS_AFTER: &str = projects!(" WHERE project_id > ?2");
 
 const TALLIES: &str = "SELECT * FROM ai_trails_tallies WHERE project_id = ?1 AND day BETWEEN ?2 AND ?3 AND calls <> 0";
 
