@@ -152,6 +152,26 @@ impl Problem {
         )
     }
 
+    #[cfg(feature = "ai")]
+    pub(crate) fn no_such_project() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "urn:tower-audit:no-such-project",
+            "There is no such project",
+            "no project with this id is there",
+        )
+    }
+
+    #[cfg(feature = "ai")]
+    pub(crate) fn no_such_trail() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "urn:tower-audit:no-such-trail",
+            "There is no such call",
+            "no call of a model with this message id is there",
+        )
+    }
+
     pub(crate) fn no_such_page() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,

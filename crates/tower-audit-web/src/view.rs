@@ -25,6 +25,8 @@ use crate::{
 pub(crate) struct View {
     reader: Arc<dyn DynReader>,
     changes: Option<Arc<dyn DynChanges>>,
+    #[cfg(feature = "ai")]
+    ai: Option<Arc<dyn crate::ai::DynTrails>>,
     access: Access,
     settings: Arc<Settings>,
 }
@@ -68,6 +70,8 @@ impl View {
         Self {
             reader: web.reader.clone(),
             changes: web.changes.clone(),
+            #[cfg(feature = "ai")]
+            ai: web.ai.clone(),
             access,
             settings: web.settings.clone(),
         }
@@ -75,6 +79,20 @@ impl View {
 
     pub(crate) fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// Returns whether there is a page of calls of models.
+    pub(crate) fn has_ai(&self) -> bool {
+        #[cfg(feature = "ai")]
+        return self.ai.is_some();
+        #[cfg(not(feature = "ai"))]
+        false
+    }
+
+    /// Returns where trails are read. Who gets it has to see to what the caller may see.
+    #[cfg(feature = "ai")]
+    pub(crate) fn trails_reader(&self) -> Result<&dyn crate::ai::DynTrails, Problem> {
+        self.ai.as_deref().ok_or_else(Problem::no_such_page)
     }
 
     /// Refuses a search for what is hidden: its answer would tell what it hides.

@@ -4,8 +4,12 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware, routing::get};
 use http::request::Parts;
+#[cfg(feature = "ai")]
+use tower_audit_ai::TrailStore;
 use tower_audit_core::{Auditor, EventReader, changes::ChangeReader};
 
+#[cfg(feature = "ai")]
+use crate::ai::{self, DynTrails};
 use crate::{
     access::{Authorizer, authorizer::DynAuthorizer},
     api, export, guard,
@@ -23,6 +27,8 @@ use crate::{
 pub struct AuditWeb {
     pub(crate) reader: Arc<dyn DynReader>,
     pub(crate) changes: Option<Arc<dyn DynChanges>>,
+    #[cfg(feature = "ai")]
+    pub(crate) ai: Option<Arc<dyn DynTrails>>,
     pub(crate) authorizer: Arc<dyn DynAuthorizer>,
     pub(crate) auditor: Auditor,
     pub(crate) settings: Arc<Settings>,
@@ -59,6 +65,8 @@ impl AuditWeb {
         Self {
             reader: Arc::new(reader),
             changes: None,
+            #[cfg(feature = "ai")]
+            ai: None,
             authorizer: Arc::new(authorizer),
             auditor: auditor.clone(),
             settings: Arc::new(Settings {
@@ -81,6 +89,18 @@ impl AuditWeb {
     /// [personal data](crate::Access::with_personal_data) an answer says which columns were changed, and not what is in them.
     pub fn changes(mut self, reader: impl ChangeReader) -> Self {
         self.changes = Some(Arc::new(reader));
+        self
+    }
+
+    /// Sets where the trails of calls of models are read: a `PgTrails` or a `SqliteTrails` of `tower-audit-ai`. Defaults to nowhere, and
+    /// then `/ai` and `/view/ai` are not there.
+    ///
+    /// Trails belong to projects and name no tenant. Whoever sees all tenants sees all projects, and whoever sees one tenant alone sees those that
+    /// the authorizer [names](crate::Access::with_projects). Without [personal data](crate::Access::with_personal_data) an answer says neither what
+    /// a model thought nor why a call failed.
+    #[cfg(feature = "ai")]
+    pub fn ai(mut self, store: impl TrailStore) -> Self {
+        self.ai = Some(Arc::new(store));
         self
     }
 
@@ -164,6 +184,17 @@ impl AuditWeb {
             .route("/openapi.json", get(api::openapi));
         if self.changes.is_some() {
             router = router.route("/events/{id}/changes", get(api::changes));
+        }
+        #[cfg(feature = "ai")]
+        if self.ai.is_some() {
+            router = router
+                .route("/ai/projects", get(ai::projects))
+                .route("/ai/projects/{project}/analytics", get(ai::analytics))
+                .route("/ai/projects/{project}/trails", get(ai::trails))
+                .route("/ai/trails/{message_id}", get(ai::trail))
+                .route("/view/ai", get(viewer::projects_page))
+                .route("/view/ai/projects/{project}", get(viewer::project_page))
+                .route("/view/ai/calls/{message_id}", get(viewer::call_page));
         }
         router
             .fallback(async || Problem::no_such_page())

@@ -1,6 +1,7 @@
 //! The API and the viewer.
 
 mod access;
+mod ai;
 mod api;
 mod changes;
 mod export;

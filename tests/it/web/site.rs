@@ -60,7 +60,7 @@ fn authorize(head: &Parts) -> Result<Access, Refusal> {
         "other" => Ok(Access::tenant(actor, "other")
             .with_personal_data()
             .with_export()),
-        "clerk" => Ok(Access::tenant(actor, "acme")),
+        "clerk" => Ok(Access::tenant(actor, "acme").with_projects(["of acme/x"])),
         "outsider" => Err(Refusal::forbidden().actor(actor)),
         _ => Err(Refusal::unauthenticated()
             .challenge(http::HeaderValue::from_static("Basic realm=\"audit\""))),

@@ -36,6 +36,8 @@
 pub(crate) mod authorizer;
 mod refusal;
 
+use std::collections::BTreeSet;
+
 use tower_audit_core::Actor;
 
 pub use authorizer::Authorizer;
@@ -54,6 +56,7 @@ pub struct Access {
     pub(crate) tenant: Option<String>,
     pub(crate) sees_personal_data: bool,
     pub(crate) may_export: bool,
+    pub(crate) projects: BTreeSet<String>,
 }
 
 impl Access {
@@ -75,6 +78,7 @@ impl Access {
             tenant: None,
             sees_personal_data: false,
             may_export: false,
+            projects: BTreeSet::new(),
         }
     }
 
@@ -90,5 +94,25 @@ impl Access {
     pub fn with_export(mut self) -> Self {
         self.may_export = true;
         self
+    }
+
+    /// Lets an actor who sees one tenant alone see the calls of models of these projects, too, of which trails know no tenant. Who sees all tenants
+    /// sees all projects.
+    #[must_use]
+    pub fn with_projects<P: Into<String>>(mut self, projects: impl IntoIterator<Item = P>) -> Self {
+        self.projects.extend(projects.into_iter().map(Into::into));
+        self
+    }
+
+    /// Returns the projects that the actor may see, in their order; `None` for all of them.
+    #[cfg(feature = "ai")]
+    pub(crate) fn own_projects(&self) -> Option<impl Iterator<Item = &str>> {
+        let own = self.projects.iter().map(String::as_str);
+        self.tenant.is_some().then_some(own)
+    }
+
+    #[cfg(feature = "ai")]
+    pub(crate) fn sees_project(&self, project: &str) -> bool {
+        self.tenant.is_none() || self.projects.contains(project)
     }
 }

@@ -74,6 +74,10 @@ pub(crate) async fn openapi(
     if web.changes.is_some() {
         api.merge(ChangesApi::openapi());
     }
+    #[cfg(feature = "ai")]
+    if web.ai.is_some() {
+        api.merge(crate::ai::AiApi::openapi());
+    }
     api.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let nested = uri.path().strip_suffix("/openapi.json").unwrap_or_default();
     let base = web.settings.base.as_deref().unwrap_or(nested);

@@ -18,6 +18,7 @@ use crate::{api::event_id, event::Event, params::Params, problem::Problem, view:
 struct Detail<'a> {
     base: &'a str,
     text: &'a str,
+    has_ai: bool,
     back: String,
     row: Row,
     facts: Vec<Fact>,
@@ -67,6 +68,7 @@ pub(crate) async fn detail(
     Ok(page(&Detail {
         base: &base,
         text: search.text(),
+        has_ai: view.has_ai(),
         back: search.here(),
         facts: facts(&event, &alone),
         metadata: pretty(Some(&event.metadata)),

@@ -12,6 +12,7 @@ use crate::problem::Problem;
 struct Failure<'a> {
     base: &'a str,
     text: &'a str,
+    has_ai: bool,
     problem: &'a Problem,
 }
 
@@ -20,6 +21,7 @@ pub(crate) fn failure(base: &str, problem: &Problem) -> Response {
     let mut response = page(&Failure {
         base,
         text: "",
+        has_ai: false,
         problem,
     });
     *response.status_mut() = problem.status();

@@ -29,6 +29,7 @@ use crate::{
 struct List<'a> {
     base: &'a str,
     text: &'a str,
+    has_ai: bool,
     wrong: Option<Wrong>,
     found: Option<Found>,
 }
@@ -106,6 +107,7 @@ pub(crate) async fn list(
     Ok(page(&List {
         base: &base,
         text,
+        has_ai: view.has_ai(),
         wrong: None,
         found: Some(found),
     }))
@@ -242,6 +244,7 @@ fn wrong(base: &str, text: &str, error: &SearchError) -> Response {
     let mut response = page(&List {
         base,
         text,
+        has_ai: false,
         wrong: Some(wrong),
         found: None,
     });

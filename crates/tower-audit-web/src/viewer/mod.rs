@@ -1,8 +1,12 @@
 //! The viewer: pages that the server renders, which work without a script and better with it.
 
+#[cfg(feature = "ai")]
+mod ai;
 mod assets;
 mod changes;
 mod chart;
+#[cfg(feature = "ai")]
+mod costs;
 mod detail;
 mod failure;
 mod links;
@@ -10,6 +14,8 @@ mod list;
 mod picks;
 mod rows;
 
+#[cfg(feature = "ai")]
+pub(crate) use ai::{call_page, project_page, projects_page};
 pub(crate) use assets::{script, style};
 pub(crate) use detail::detail;
 pub(crate) use failure::failure;
