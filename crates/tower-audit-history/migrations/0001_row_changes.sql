@@ -135,11 +135,11 @@ BEGIN
     IF cardinality(keys) > 0 AND any_row ?& keys AND keys <@ known THEN
         SELECT jsonb_object_agg(c.name, CASE
                 WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}'
-                WHEN c.name = ANY (numbers) THEN to_jsonb(trim_scale((any_row ->> c.name)::numeric)::text)
+                WHEN c.name = ANY (numbers) AND jsonb_typeof(any_row -> c.name) = 'number' THEN to_jsonb(trim_scale((any_row ->> c.name)::numeric)::text)
                 ELSE any_row -> c.name END),
             jsonb_object_agg(c.name, CASE
                 WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}'
-                WHEN c.name = ANY (numbers) THEN to_jsonb(trim_scale((old_row ->> c.name)::numeric)::text)
+                WHEN c.name = ANY (numbers) AND jsonb_typeof(old_row -> c.name) = 'number' THEN to_jsonb(trim_scale((old_row ->> c.name)::numeric)::text)
                 ELSE old_row -> c.name END)
             INTO k, p
             FROM unnest(keys) AS c (name);

@@ -10,9 +10,9 @@ use crate::{
     History, HistoryError,
     error::code,
     migrate::{as_triggers_do, look},
-    names::{literal, quoted, quoted_table},
+    names::{literal, quoted},
     read::{Live, record},
-    track::table::Column,
+    track::{catalog, table::Column},
 };
 
 impl History {
@@ -28,13 +28,12 @@ impl History {
     /// # Errors
     ///
     /// Returns [`HistoryError::NotTracked`] if it is not tracked, [`HistoryError::OtherColumns`] if its columns were changed since,
-    /// [`HistoryError::NotCovered`] if its triggers do not fire,
+    /// [`HistoryError::NotCovered`] if its triggers do not fire, [`HistoryError::LooseKey`] if more than one row may have the same key,
     /// [`HistoryError::NoKey`] for a table without a key, and
     /// [`HistoryError::Database`] otherwise, also if the user does not own the history.
     pub async fn baseline(&self, table: &TableName) -> Result<u64, HistoryError> {
         let mut tx = look(self).await?;
         let live = Live::find(self, &mut tx, table).await?;
-        tx.rollback().await?;
         if !live.is_as_noted {
             return Err(HistoryError::OtherColumns(table.clone()));
         }
@@ -44,6 +43,10 @@ impl History {
         if live.table.key.is_empty() {
             return Err(HistoryError::NoKey(table.clone()));
         }
+        if !catalog::is_unique(&mut tx, &live.table).await? {
+            return Err(HistoryError::LooseKey(table.clone()));
+        }
+        tx.rollback().await?;
         let (mut last, mut rows, mut size) = (None, 0, BATCH);
         loop {
             match batch(self, &live, last.as_ref(), size).await {
@@ -92,7 +95,7 @@ async fn begin(history: &History, size: u32) -> sqlx::Result<Transaction<'static
 }
 
 fn statement(history: &History, live: &Live<'_>, has_last: bool) -> String {
-    let (table, expressions) = (quoted_table(live.table.name()), live.expressions());
+    let (table, expressions) = (live.rows(), live.expressions());
     let keys = live
         .table
         .key

@@ -112,6 +112,11 @@ pub enum HistoryError {
         /// The columns of its key.
         columns: Vec<String>,
     },
+    /// More than one row may have the same key, or a key that is NULL.
+    #[error(
+        "more than one row of {0} may have the same key, or none: make the columns of its key NOT NULL, and unique"
+    )]
+    LooseKey(TableName),
     /// The values are none of the key's columns.
     #[error("this is no key of {table}: {why}")]
     NoSuchKey {

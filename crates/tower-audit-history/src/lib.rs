@@ -114,10 +114,14 @@
 //! - A session that has turned triggers off (`session_replication_role = replica`, which takes a superuser, and the apply worker of
 //!   logical replication) leaves no record, and neither does who owns the table and disables the triggers: [`verify`](History::verify) finds
 //!   the latter.
-//! - A child by INHERITS is a table of its own: track it, too.
+//! - A child by INHERITS is a table of its own, of which neither a baseline nor a revert of its parent knows: track it, too.
 //! - [`as_of`](History::as_of) takes values for keys as they are spelled: of a `citext` key that was spelled another way then, of an enum value
 //!   that has another name now, and of a key that a trigger of the app moved, it may tell the wrong row or none. Nor can it see that a
 //!   migration computed values anew (`ALTER TYPE ... USING` of the same type), or wrote while it had disabled the triggers and enabled them again.
+//! - PostgreSQL 15 gives a trigger for statements wrong rows of a MERGE that both updates and inserts rows of a partitioned table: a row that it
+//!   inserted stands where one that it updated should. What is recorded with [`Triggers::Statement`] is wrong then; triggers for rows are not concerned.
+//! - [`baseline`](History::baseline) needs a key that no two rows can share; without one a [revert](History::revert) may be refused, and
+//!   [`as_of`](History::as_of) tells of any of them.
 //! - Who owns a tracked table, and may use the schema of the history, can let its function record for another table of theirs what they could
 //!   have recorded by changing the tracked one. With `exit_on_error` a session ends where a table was changed and not tracked again.
 //! - The database believes what the app says of its context. `database_user` is what nobody can claim.

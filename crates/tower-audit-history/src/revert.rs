@@ -1,5 +1,6 @@
 //! Takes a change back.
 
+use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tower_audit_core::changes::{Columns, Hidden, Operation, RowChange, TableName};
 use uuid::Uuid;
@@ -146,6 +147,11 @@ impl Revert {
             .execute(&mut *inner)
             .await;
         let done = done.map_err(HistoryError::Database)?;
+        if done.rows_affected() > 1 {
+            // Of the columns that somebody named as a key more than one row has the same.
+            inner.rollback().await?;
+            return irreversible("more than one row has its key");
+        }
         for (name, value) in &before {
             let restore = sqlx::query("SELECT pg_catalog.set_config($1, $2, true)");
             restore.bind(name).bind(value).execute(&mut *inner).await?;
@@ -193,13 +199,13 @@ fn plan(live: &Live<'_>, change: RowChange, doc: String) -> Result<Revert, Histo
     let empty = Columns::new();
     let old = change.old.as_ref().unwrap_or(&empty);
     let new = change.new.as_ref().unwrap_or(&empty);
-    let (restored, left_out) = restored(live, old, change.operation);
+    let (restored, left_out) = restored(live, old, &change);
     let template = match change.operation {
         Operation::Update if restored.is_empty() => {
             return irreversible("every column that it changed is hidden, generated or gone");
         }
-        Operation::Update => update(live, &restored, new),
-        Operation::Insert => delete(live, new),
+        Operation::Update => update(live, &restored, new, change.at),
+        Operation::Insert => delete(live, new, change.at),
         Operation::Delete => insert(live, &restored),
         _ => return irreversible("the history does not know which rows there were"),
     };
@@ -216,26 +222,26 @@ fn irreversible<T>(why: &'static str) -> Result<T, HistoryError> {
     Err(HistoryError::Irreversible(why))
 }
 
-fn update(live: &Live<'_>, restored: &[&Column], new: &Columns) -> String {
+fn update(live: &Live<'_>, restored: &[&Column], new: &Columns, at: DateTime<Utc>) -> String {
     let set = |column: &&Column| format!("{} = {}", quoted(&column.found.name), before(column));
     let set: Vec<String> = restored.iter().map(set).collect();
     format!(
         "UPDATE {} AS r SET {} FROM {} WHERE {}{}",
-        quoted_table(live.table.name()),
+        live.rows(),
         set.join(", "),
         values(live, restored),
         live.has_key(),
-        is_as_left(live, new)
+        is_as_left(live, new, at)
     )
 }
 
-fn delete(live: &Live<'_>, new: &Columns) -> String {
+fn delete(live: &Live<'_>, new: &Columns, at: DateTime<Utc>) -> String {
     format!(
         "DELETE FROM {} AS r USING {} WHERE {}{}",
-        quoted_table(live.table.name()),
+        live.rows(),
         values(live, &[]),
         live.has_key(),
-        is_as_left(live, new)
+        is_as_left(live, new, at)
     )
 }
 
@@ -270,19 +276,15 @@ fn values(live: &Live<'_>, restored: &[&Column]) -> String {
 fn restored<'a>(
     live: &'a Live<'_>,
     old: &Columns,
-    operation: Operation,
+    change: &RowChange,
 ) -> (Vec<&'a Column>, Vec<String>) {
     let (mut restored, mut left_out) = (Vec::new(), Vec::new());
     for (name, value) in old {
-        let column = live
-            .table
-            .columns
-            .iter()
-            .find(|column| column.found.name == *name);
+        let column = same_column(live, name, change.at);
         match column {
             // It follows from the others.
             Some(column) if column.found.generated != Generated::No => {}
-            Some(column) if column.found.is_identity && operation == Operation::Update => {
+            Some(column) if column.found.is_identity && change.operation == Operation::Update => {
                 left_out.push(name.clone())
             }
             Some(column) if Hidden::of(value).is_none() => restored.push(column),
@@ -290,6 +292,13 @@ fn restored<'a>(
         }
     }
     (restored, left_out)
+}
+
+/// Returns the column that had this name then, if it still is there.
+fn same_column<'a>(live: &'a Live<'_>, name: &str, then: DateTime<Utc>) -> Option<&'a Column> {
+    let mut columns = live.table.columns.iter();
+    let column = columns.find(|column| column.found.name == name);
+    column.filter(|_| live.has_since(name, then))
 }
 
 /// Returns what a column was.
@@ -303,14 +312,10 @@ fn before(column: &Column) -> String {
 }
 
 /// Returns the condition that a row is still as the change left it, as far as that is known.
-fn is_as_left(live: &Live<'_>, new: &Columns) -> String {
+fn is_as_left(live: &Live<'_>, new: &Columns, at: DateTime<Utc>) -> String {
     let mut conditions = String::new();
     for (name, value) in new {
-        let column = live
-            .table
-            .columns
-            .iter()
-            .find(|column| column.found.name == *name);
+        let column = same_column(live, name, at);
         let Some(column) = column.filter(|_| Hidden::of(value).is_none()) else {
             continue;
         };

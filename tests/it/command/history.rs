@@ -137,7 +137,7 @@ async fn a_revert_changes_nothing_until_it_is_told_to_run() {
     let id = change["id"].as_str().unwrap();
     let printed = operator.learns(&format!("revert {id}")).await;
     assert!(
-        printed.out.contains("UPDATE \"public\".\"jobs\""),
+        printed.out.contains("UPDATE ONLY \"public\".\"jobs\""),
         "{printed:?}"
     );
     assert!(

@@ -5,9 +5,9 @@ use tower_audit_core::{
     PageSize,
     changes::{ChangeFilter, ChangeReader as _, Operation},
 };
-use tower_audit_history::{HistoryError, Track};
+use tower_audit_history::{AsOf, HistoryError, Track};
 
-use super::support::{Tracked, columns, jobs, name, now, row};
+use super::support::{Tracked, as_of, columns, jobs, name, now, row};
 
 #[tokio::test]
 async fn a_baseline_tells_what_every_row_was() {
@@ -76,4 +76,56 @@ async fn a_baseline_has_its_place_among_the_changes() {
     assert_eq!(changes[0].operation, Operation::Baseline);
     assert_eq!(changes[0].new.as_ref().unwrap()["name"], "b");
     assert_eq!(changes[1].operation, Operation::Update);
+}
+
+#[tokio::test]
+async fn a_key_that_more_than_one_row_may_have_is_refused() {
+    for (create, is_refused) in [
+        ("CREATE TABLE t (k int UNIQUE, v int)", true),
+        ("CREATE TABLE t (k int NOT NULL, v int)", true),
+        (
+            "CREATE TABLE t (k int NOT NULL, v int NOT NULL, UNIQUE (k, v))",
+            true,
+        ),
+        (
+            "CREATE TABLE t (k int NOT NULL, v int); CREATE UNIQUE INDEX ON t (k) WHERE v > 0",
+            true,
+        ),
+        ("CREATE TABLE t (k int NOT NULL UNIQUE, v int)", false),
+    ] {
+        let db = Tracked::with(create).await;
+        db.track("t", Track::new().key(["k"])).await;
+        db.run("INSERT INTO t VALUES (1, 1), (2, 2)").await;
+        let done = db.history.baseline(&name("t")).await;
+        match is_refused {
+            true => assert!(
+                matches!(done, Err(HistoryError::LooseKey(_))),
+                "{create}: {done:?}"
+            ),
+            false => assert_eq!(done.unwrap(), 2),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_rows_of_a_table_that_inherits_are_its_own() {
+    let db = Tracked::with(
+        "CREATE TABLE jobs (id int PRIMARY KEY, name text); CREATE TABLE child () INHERITS (jobs); \
+         INSERT INTO jobs VALUES (1, 'p'); INSERT INTO child VALUES (3, 'c')",
+    )
+    .await;
+    db.track("jobs", Track::new()).await;
+    assert_eq!(db.history.baseline(&name("jobs")).await.unwrap(), 1);
+    let time = now(&db).await;
+    assert_eq!(as_of(&db, 3, time).await, AsOf::NoRow);
+    db.run("INSERT INTO jobs VALUES (7, 'p'); INSERT INTO child VALUES (7, 'p')")
+        .await;
+    let change = db.changes().await.pop().unwrap();
+    let revert = db.history.revert(change.id).await.unwrap();
+    db.run(&revert.sql()).await;
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM child")
+        .fetch_one(&db.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, 2);
 }

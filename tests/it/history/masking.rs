@@ -292,3 +292,50 @@ async fn a_baseline_of_columns_that_have_other_names_is_refused() {
     assert!(said.to_string().ends_with("track it again first"), "{said}");
     assert!(!db.everything().await.contains(SECRET));
 }
+
+#[tokio::test]
+async fn a_hash_of_a_time_is_the_same_whatever_the_session_writes() {
+    for (number, column) in [
+        "date",
+        "timestamp",
+        "timestamptz",
+        "time",
+        "interval",
+        "date[]",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mut db =
+            Tracked::with(&format!("CREATE TABLE t (id int PRIMARY KEY, at {column})")).await;
+        let key = MaskKey::new("k", [7; 32]).unwrap();
+        db.history = History::builder(db.database.pool.clone())
+            .mask_key(key)
+            .build()
+            .unwrap();
+        db.track("t", Track::new().hash(["at"])).await;
+        let value = [
+            "2020-01-02",
+            "2020-01-02",
+            "2020-01-02 UTC",
+            "12:00",
+            "1 mon 2 days",
+            "{2020-01-02}",
+        ][number];
+        for (id, style) in [(1, "ISO, YMD"), (2, "German, DMY")] {
+            db.run(&format!(
+                "BEGIN; SET LOCAL DateStyle = 'ISO, YMD'; CREATE TEMP TABLE v ON COMMIT DROP AS SELECT '{value}'::{column} AS at; \
+                 SET LOCAL DateStyle = '{style}'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL TimeZone = 'Asia/Tokyo'; \
+                 INSERT INTO t SELECT {id}, at FROM v; COMMIT"
+            ))
+            .await;
+        }
+        let hashes: Vec<_> = db
+            .changes()
+            .await
+            .iter()
+            .map(|change| change.new.as_ref().unwrap()["at"].clone())
+            .collect();
+        assert_eq!(hashes[0], hashes[1], "{column}");
+    }
+}

@@ -22,7 +22,7 @@ impl Role {
     }
 
     async fn drop(self, db: &Tracked) {
-        db.run(&format!("DROP OWNED BY {0}; DROP ROLE {0}", self.0))
+        db.run(&format!("DROP OWNED BY {0} CASCADE; DROP ROLE {0}", self.0))
             .await;
     }
 }
@@ -350,4 +350,137 @@ async fn a_function_for_statements_reads_no_table_that_a_session_made() {
         "{said}"
     );
     assert_eq!(db.told().await.len(), 0);
+}
+
+/// Makes a type of the role, with casts to everything, that note whoever runs them.
+const CASTS: &str = "CREATE TABLE ran (who text); GRANT ALL ON ran TO PUBLIC; CREATE TYPE e AS ENUM ('1', '2', '3'); \
+     CREATE FUNCTION to_n(e) RETURNS numeric LANGUAGE plpgsql AS $$BEGIN INSERT INTO public.ran VALUES (current_user); RETURN 7; END$$; \
+     CREATE FUNCTION to_j(e) RETURNS json LANGUAGE plpgsql AS $$BEGIN INSERT INTO public.ran VALUES (current_user); RETURN '7'; END$$; \
+     CREATE FUNCTION to_t(e) RETURNS text LANGUAGE plpgsql AS $$BEGIN INSERT INTO public.ran VALUES (current_user); RETURN '7'; END$$; \
+     CREATE CAST (e AS numeric) WITH FUNCTION to_n(e) AS IMPLICIT; CREATE CAST (e AS json) WITH FUNCTION to_j(e) AS IMPLICIT; \
+     CREATE CAST (e AS text) WITH FUNCTION to_t(e) AS IMPLICIT";
+
+/// Does what the owner of a table can do, and makes sure that nothing of it runs as the owner of the history.
+async fn assert_runs_as_itself(create: &str, track: Track, change: &str, write: &str) {
+    let db = Tracked::with("").await;
+    let role = Role::new(
+        &db,
+        "GRANT ALL ON SCHEMA public TO {role}; GRANT USAGE ON SCHEMA control_plane TO {role}",
+    )
+    .await;
+    let mut app = role.connect(&db).await;
+    app.execute(sqlx::AssertSqlSafe(create.to_owned()))
+        .await
+        .unwrap();
+    db.track("t", track).await;
+    let function: String =
+        sqlx::query_scalar("SELECT function FROM control_plane.row_changes_tracked")
+            .fetch_one(&db.database.pool)
+            .await
+            .unwrap();
+    app.execute(CASTS).await.unwrap();
+    let change = change.replace("{function}", &function);
+    app.execute(sqlx::AssertSqlSafe(change.clone()))
+        .await
+        .unwrap();
+    // What a session has prepared may fail for another reason.
+    let mut fresh = role.connect(&db).await;
+    fresh
+        .execute(sqlx::AssertSqlSafe(write.to_owned()))
+        .await
+        .unwrap();
+    let ran: Vec<String> = sqlx::query_scalar("SELECT DISTINCT who FROM ran")
+        .fetch_all(&mut fresh)
+        .await
+        .unwrap();
+    assert!(ran.iter().all(|who| *who == role.0), "{change}: {ran:?}");
+    fresh.close().await.unwrap();
+    app.close().await.unwrap();
+    role.drop(&db).await;
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_runs_nothing_as_the_owner_of_the_history() {
+    for triggers in [Triggers::Row, Triggers::Statement] {
+        for create in [
+            "CREATE TABLE t (id numeric PRIMARY KEY, x int)",
+            "CREATE DOMAIN n AS numeric; CREATE TABLE t (id n PRIMARY KEY, x int)",
+            "CREATE TABLE t (id text PRIMARY KEY, x int)",
+        ] {
+            assert_runs_as_itself(
+                create,
+                Track::new().triggers(triggers),
+                "ALTER TABLE t ALTER id TYPE e USING '1'::e",
+                "INSERT INTO t VALUES ('3', 5); UPDATE t SET id = '2', x = 6; DELETE FROM t",
+            )
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_is_no_partition_any_more_runs_nothing_as_the_owner_of_the_history() {
+    let create = "CREATE TABLE t (id int PRIMARY KEY, x int) PARTITION BY RANGE (id); \
+         CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (0) TO (100)";
+    for triggers in [Triggers::Row, Triggers::Statement] {
+        assert_runs_as_itself(
+            create,
+            Track::new().triggers(triggers),
+            "ALTER TABLE t DETACH PARTITION t_1; ALTER TABLE t_1 ADD z e",
+            "INSERT INTO t_1 VALUES (2, 5, '1'); UPDATE t_1 SET z = '2'; DELETE FROM t_1",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_was_given_to_another_table_runs_nothing_as_the_owner_of_the_history() {
+    for of_table in ["", " PARTITION BY RANGE (id)"] {
+        assert_runs_as_itself(
+            &format!("CREATE TABLE t (id int PRIMARY KEY, x int){of_table}"),
+            Track::new(),
+            "CREATE TABLE own (id int PRIMARY KEY, x int, z e); \
+             CREATE TRIGGER q AFTER INSERT OR UPDATE OR DELETE ON own FOR EACH ROW EXECUTE FUNCTION control_plane.{function}()",
+            "INSERT INTO own VALUES (1, 2, '1'); UPDATE own SET z = '2'; DELETE FROM own",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_owner_of_a_table_gets_what_the_old_one_had() {
+    let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY) PARTITION BY RANGE (id)").await;
+    db.track("t", Track::new()).await;
+    let old = Role::new(
+        &db,
+        "GRANT ALL ON SCHEMA public TO {role}; ALTER TABLE t OWNER TO {role}",
+    )
+    .await;
+    db.track("t", Track::new()).await;
+    db.assert_well().await;
+    let new = Role::new(
+        &db,
+        "GRANT ALL ON SCHEMA public TO {role}; ALTER TABLE t OWNER TO {role}",
+    )
+    .await;
+    let found = db.history.verify().await.unwrap();
+    assert_eq!(found, [(Some(name("t")), Finding::OtherPrivileges)]);
+    let began = db.history.status().await.unwrap()[0].begun_at;
+    db.track("t", Track::new()).await;
+    db.assert_well().await;
+    assert_eq!(db.history.status().await.unwrap()[0].begun_at, began);
+    let mut app = new.connect(&db).await;
+    let partition = "CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (0) TO (100)";
+    app.execute(partition).await.unwrap();
+    app.close().await.unwrap();
+    // As a restore without privileges leaves it.
+    db.run("DO $$BEGIN EXECUTE format('GRANT EXECUTE ON FUNCTION control_plane.%I() TO PUBLIC', (SELECT function FROM control_plane.row_changes_tracked)); END$$")
+        .await;
+    let found = db.history.verify().await.unwrap();
+    assert!(
+        found.contains(&(Some(name("t")), Finding::OtherPrivileges)),
+        "{found:?}"
+    );
+    old.drop(&db).await;
+    new.drop(&db).await;
 }

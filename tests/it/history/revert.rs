@@ -181,3 +181,36 @@ async fn what_cannot_be_taken_back_is_refused_with_why() {
     let unknown = db.history.revert(uuid::Uuid::now_v7()).await.unwrap_err();
     assert!(matches!(unknown, HistoryError::NoChange));
 }
+
+#[tokio::test]
+async fn a_column_that_was_made_anew_does_not_get_what_another_one_was() {
+    let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY, note text, keep text)").await;
+    db.track("t", Track::new()).await;
+    db.run("INSERT INTO t VALUES (1, 'old', 'k'); UPDATE t SET note = 'older', keep = 'l'; DELETE FROM t")
+        .await;
+    for change in ["DROP note", "ADD note text"] {
+        db.run(&format!("ALTER TABLE t {change}")).await;
+        db.track("t", Track::new()).await;
+    }
+    let change = last(&db).await;
+    let revert = db.history.revert(change.id).await.unwrap();
+    assert_eq!(revert.left_out(), ["note"]);
+    run(&db, &revert).await.unwrap();
+    assert_eq!(rows(&db).await, "(1,l,)");
+}
+
+#[tokio::test]
+async fn a_change_of_a_key_that_more_than_one_row_has_takes_none_of_them_back() {
+    let db = Tracked::with("CREATE TABLE t (id int, note text)").await;
+    db.track("t", Track::new().key(["id"])).await;
+    db.run("INSERT INTO t VALUES (1, 'a'); INSERT INTO t VALUES (1, 'a')")
+        .await;
+    let change = last(&db).await;
+    let revert = db.history.revert(change.id).await.unwrap();
+    let refused = run(&db, &revert).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "this change cannot be reverted: more than one row has its key"
+    );
+    assert_eq!(rows(&db).await, "(1,a) (1,a)");
+}

@@ -169,3 +169,62 @@ async fn a_table_whose_triggers_do_not_fire_has_no_baseline() {
     let findings = db.history.verify().await.unwrap();
     assert!(matches!(findings[0].1, Finding::DisabledTrigger { .. }));
 }
+
+#[tokio::test]
+async fn a_trigger_that_fires_for_less_is_found_and_made_anew() {
+    let less = [
+        "FOR EACH ROW WHEN (false)",
+        "FOR EACH ROW",
+        "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW",
+    ];
+    for (number, less) in less.iter().enumerate() {
+        let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY, x int)").await;
+        db.track("t", Track::new()).await;
+        let (kind, of) = [("", ""), ("", " OF id"), ("CONSTRAINT", "")][number];
+        db.run(&format!(
+            "DO $$BEGIN EXECUTE format('DROP TRIGGER %1$I ON t; CREATE {kind} TRIGGER %1$I AFTER INSERT OR DELETE OR UPDATE{of} ON t {less} \
+             EXECUTE FUNCTION control_plane.%2$I()', '00_tower_audit_row_changes_row', (SELECT function FROM control_plane.row_changes_tracked)); END$$"
+        ))
+        .await;
+        let found = db.history.verify().await.unwrap();
+        assert!(
+            matches!(found[0].1, Finding::MissingTrigger { .. }),
+            "{less}: {found:?}"
+        );
+        db.track("t", Track::new()).await;
+        db.assert_well().await;
+        db.run("INSERT INTO t VALUES (1, 1); UPDATE t SET x = 2")
+            .await;
+        assert_eq!(db.changes().await.len(), 2, "{less}");
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_that_got_another_name_is_found_and_no_change_is_recorded_twice() {
+    for triggers in BOTH {
+        let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY)").await;
+        db.track("t", Track::new().triggers(triggers)).await;
+        let event = if triggers == Triggers::Row {
+            "row"
+        } else {
+            "insert"
+        };
+        db.run(&format!(
+            "ALTER TRIGGER \"00_tower_audit_row_changes_{event}\" ON t RENAME TO foo"
+        ))
+        .await;
+        assert_ne!(db.history.verify().await.unwrap(), []);
+        db.track("t", Track::new().triggers(triggers)).await;
+        db.run("INSERT INTO t VALUES (1)").await;
+        assert_eq!(db.changes().await.len(), 1);
+        db.run("ALTER TRIGGER \"00_tower_audit_row_changes_truncate\" ON t RENAME TO bar")
+            .await;
+        db.history.untrack(&name("t")).await.unwrap();
+        let triggers: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM pg_trigger WHERE tgrelid = 't'::regclass")
+                .fetch_one(&db.database.pool)
+                .await
+                .unwrap();
+        assert_eq!(triggers, 0);
+    }
+}

@@ -80,6 +80,15 @@ impl<'a> Live<'a> {
         })
     }
 
+    /// Returns its rows, as SQL: without those of tables that inherit from it, which have histories of their own.
+    pub(crate) fn rows(&self) -> String {
+        let table = quoted_table(self.table.name());
+        match self.table.found.is_partitioned {
+            true => table,
+            false => format!("ONLY {table}"),
+        }
+    }
+
     /// Returns where its history is.
     pub(crate) fn history_names(&self) -> &Names {
         &self.history.names
@@ -207,9 +216,9 @@ impl<'a> Live<'a> {
         key: &Columns,
         expression: &str,
     ) -> Result<Option<Columns>, HistoryError> {
-        let table = quoted_table(self.table.name());
         let sql = format!(
-            "SELECT {expression} FROM {table} AS r, {} WHERE {}",
+            "SELECT {expression} FROM {} AS r, {} WHERE {}",
+            self.rows(),
             record("$1", "k", &self.table.key),
             self.has_key()
         );

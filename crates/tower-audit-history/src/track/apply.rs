@@ -203,8 +203,14 @@ impl History {
         table: &Table,
     ) -> Result<(), HistoryError> {
         let function = signature(&self.names, table);
-        let mut sql = format!(
-            "REVOKE ALL ON FUNCTION {function} FROM PUBLIC; GRANT EXECUTE ON FUNCTION {function} TO {};",
+        let others = sqlx::query_scalar(OTHERS).bind(&function);
+        let others: Vec<String> = others.fetch_all(&mut *connection).await?;
+        let mut sql = format!("REVOKE ALL ON FUNCTION {function} FROM PUBLIC;");
+        for other in others {
+            sql += &format!("REVOKE ALL ON FUNCTION {function} FROM {};", quoted(&other));
+        }
+        sql += &format!(
+            "GRANT EXECUTE ON FUNCTION {function} TO {};",
             quoted(&table.found.owner)
         );
         if let Some(owner) = &self.owner {
@@ -372,6 +378,8 @@ pub(super) struct Source {
     pub(super) is_definer: bool,
     /// The settings with which it runs, as `name=value`.
     pub(super) settings: Vec<String>,
+    /// Who owns the table may use it, and nobody else but its own owner.
+    pub(super) is_for_owner_alone: bool,
 }
 
 /// Returns the function of an entry, if it is there.
@@ -379,14 +387,19 @@ pub(super) async fn source(
     history: &History,
     connection: &mut PgConnection,
     name: &str,
+    owner: &str,
 ) -> Result<Option<Source>, HistoryError> {
     let row = sqlx::query(
-        "SELECT f.prosrc, f.prosecdef, coalesce(f.proconfig, '{}') AS settings \
+        "SELECT f.prosrc, f.prosecdef, coalesce(f.proconfig, '{}') AS settings, \
+             pg_catalog.has_function_privilege($3::name, f.oid, 'EXECUTE') AND NOT EXISTS (SELECT FROM \
+                 pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) AS a \
+                 WHERE a.grantee NOT IN (f.proowner, (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = $3))) AS is_for_owner_alone \
          FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS s ON s.oid = f.pronamespace \
          WHERE s.nspname = $1 AND f.proname = $2 AND f.pronargs = 0",
     )
     .bind(history.names.schema())
     .bind(name)
+    .bind(owner)
     .fetch_optional(connection)
     .await?;
     let read = |row: sqlx::postgres::PgRow| -> sqlx::Result<_> {
@@ -394,7 +407,12 @@ pub(super) async fn source(
             text: row.try_get("prosrc")?,
             is_definer: row.try_get("prosecdef")?,
             settings: row.try_get("settings")?,
+            is_for_owner_alone: row.try_get("is_for_owner_alone")?,
         })
     };
     Ok(row.map(read).transpose()?)
 }
+
+/// The roles that may use a function, but for its owner.
+const OTHERS: &str = "SELECT DISTINCT r.rolname::text FROM pg_catalog.pg_proc AS f, pg_catalog.aclexplode(f.proacl) AS a \
+     JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee WHERE f.oid = $1::regprocedure AND a.grantee <> f.proowner";

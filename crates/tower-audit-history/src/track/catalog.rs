@@ -6,8 +6,8 @@ use sqlx::{
 };
 use tower_audit_core::changes::TableName;
 
-use super::table::{Found, FoundColumn, Generated, Sort};
-use crate::HistoryError;
+use super::table::{Found, FoundColumn, Generated, Sort, Table};
+use crate::{HistoryError, names::quoted_table};
 
 /// Returns a table.
 ///
@@ -44,6 +44,22 @@ pub(crate) async fn find(
             .map(table_name)
             .collect::<sqlx::Result<_>>()?,
     })
+}
+
+/// Returns whether no two rows of a table can have the same key, and none a key with NULL.
+pub(crate) async fn is_unique(
+    connection: &mut PgConnection,
+    table: &Table,
+) -> Result<bool, HistoryError> {
+    let key: Vec<&str> = table
+        .key
+        .iter()
+        .map(|column| column.found.name.as_str())
+        .collect();
+    let is_unique = sqlx::query_scalar(IS_UNIQUE)
+        .bind(quoted_table(table.name()))
+        .bind(key);
+    Ok(is_unique.fetch_one(connection).await?)
 }
 
 /// Refuses what has no rows of its own.
@@ -191,3 +207,12 @@ SELECT s.nspname::text, c.relname::text
 FROM pg_catalog.pg_class AS p JOIN pg_catalog.pg_namespace AS ps ON ps.oid = p.relnamespace, pg_catalog.pg_partition_ancestors(p.oid) AS a
 JOIN pg_catalog.pg_class AS c ON c.oid = a.relid JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
 WHERE ps.nspname = $1 AND p.relname = $2 AND p.relispartition AND c.oid <> p.oid";
+
+/// An index by some of the columns of the key, or by all, allows each key once; and NULL more often.
+const IS_UNIQUE: &str = "\
+SELECT EXISTS (SELECT FROM pg_catalog.pg_index AS i
+        WHERE i.indrelid = $1::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+            AND (SELECT bool_and(a.attname = ANY ($2::text[])) FROM pg_catalog.pg_attribute AS a
+                WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])))
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = $1::regclass AND a.attname = ANY ($2::text[]) AND NOT a.attnotnull)";

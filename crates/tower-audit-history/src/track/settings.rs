@@ -52,7 +52,8 @@ pub enum Triggers {
     Row,
     /// Once a statement, for all of its rows: for tables that are loaded in bulk. A new partition is covered for statements that name the
     /// table, and for those that name the partition itself after the table was tracked again. What triggers of the app change while the
-    /// statement runs is recorded before the statement itself.
+    /// statement runs is recorded before the statement itself. For a partitioned table that is changed by MERGE take [`Row`](Self::Row): see
+    /// [what it does not do](crate#what-it-does-not-do).
     Statement,
 }
 

@@ -124,10 +124,14 @@ pub(crate) struct Noted {
 }
 
 impl FoundColumn {
-    /// Returns whether the values are decimal numbers of any precision.
+    /// Returns whether the values are decimal numbers. Those of a domain are not: its type may become another one, which no function notices.
     pub(crate) fn is_numeric(&self) -> bool {
-        let written = self.base.split('(').next();
-        written == Some("numeric") && !self.base.ends_with(']')
+        self.type_oid == NUMERIC
+    }
+
+    /// Returns whether the type is the database's own, and no array of another one.
+    pub(crate) fn is_builtin(&self) -> bool {
+        self.type_oid < FIRST_OF_OTHERS
     }
 }
 
@@ -247,3 +251,9 @@ fn masks<'a>(found: &'a Found, track: &Track) -> Vec<(&'a str, Mask)> {
     };
     found.columns.iter().filter_map(mask).collect()
 }
+
+/// See `pg_type.dat`.
+const NUMERIC: u32 = 1700;
+
+/// The first number that a type can have which somebody made (`FirstNormalObjectId`).
+const FIRST_OF_OTHERS: u32 = 16_384;

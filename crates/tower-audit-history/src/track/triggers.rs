@@ -1,6 +1,6 @@
 //! The triggers of a table and of its partitions: those that it should have, and those that it has.
 
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow};
 use tower_audit_core::changes::TableName;
 
 use super::{Table, Triggers, generate::signature};
@@ -18,6 +18,8 @@ pub(crate) struct Trigger {
     pub(crate) function: String,
     /// What it fires for: see `pg_trigger.tgtype`.
     kind: i16,
+    /// It fires for all columns and rows, at once.
+    is_plain: bool,
     /// The names of the transition tables.
     tables: (Option<String>, Option<String>),
     pub(crate) is_enabled: bool,
@@ -45,6 +47,7 @@ impl Trigger {
                 trigger.on.clone(),
                 trigger.name.clone(),
                 trigger.kind,
+                trigger.is_plain,
                 trigger.tables.clone(),
             )
         };
@@ -118,16 +121,14 @@ fn one(names: &Names, table: &Table, on: &TableName, event: &str) -> Wanted {
         "update" => ("UPDATE", UPDATE, (Some(OLD), Some(NEW))),
         _ => ("DELETE", DELETE, (Some(OLD), None)),
     };
-    let mut referencing = String::new();
-    if let Some(old) = tables.0 {
-        referencing += &format!(" OLD TABLE AS {old}");
-    }
-    if let Some(new) = tables.1 {
-        referencing += &format!(" NEW TABLE AS {new}");
-    }
-    if !referencing.is_empty() {
-        referencing.insert_str(0, " REFERENCING");
-    }
+    let referencing = match tables {
+        (None, None) => String::new(),
+        (old, new) => {
+            let old = old.map_or_else(String::new, |old| format!(" OLD TABLE AS {old}"));
+            let new = new.map_or_else(String::new, |new| format!(" NEW TABLE AS {new}"));
+            format!(" REFERENCING{old}{new}")
+        }
+    };
     let name = names.trigger(event);
     let function = signature(names, table);
     let each = if kind & ROW == 0 { "STATEMENT" } else { "ROW" };
@@ -142,6 +143,7 @@ fn one(names: &Names, table: &Table, on: &TableName, event: &str) -> Wanted {
             name,
             function: names.function(table.name()),
             kind,
+            is_plain: true,
             tables: (tables.0.map(str::to_owned), tables.1.map(str::to_owned)),
             is_enabled: true,
             is_inherited: false,
@@ -157,7 +159,7 @@ pub(crate) async fn there(
 ) -> Result<Vec<Trigger>, HistoryError> {
     let (schemas, tables): (Vec<&str>, Vec<&str>) =
         on.iter().map(|name| (name.schema(), name.table())).unzip();
-    let rows = sqlx::query(THERE)
+    let rows = sqlx::query(AssertSqlSafe(sql(names, THERE)))
         .bind(all(names))
         .bind(names.schema())
         .bind(schemas)
@@ -172,7 +174,7 @@ pub(crate) async fn everywhere(
     connection: &mut PgConnection,
     names: &Names,
 ) -> Result<Vec<Trigger>, HistoryError> {
-    let rows = sqlx::query(EVERYWHERE)
+    let rows = sqlx::query(AssertSqlSafe(sql(names, "true")))
         .bind(all(names))
         .bind(names.schema())
         .fetch_all(connection)
@@ -192,6 +194,7 @@ fn trigger(row: &PgRow) -> sqlx::Result<Trigger> {
         name: row.try_get("name")?,
         function: row.try_get("function")?,
         kind: row.try_get("kind")?,
+        is_plain: row.try_get("is_plain")?,
         tables: (row.try_get("old")?, row.try_get("new")?),
         // Those that fire always do, too.
         is_enabled: matches!(row.try_get::<i8, _>("enabled")?.unsigned_abs(), b'O' | b'A'),
@@ -212,26 +215,22 @@ const TRUNCATE: i16 = 32;
 const OLD: &str = "old_rows";
 const NEW: &str = "new_rows";
 
-macro_rules! triggers {
-    ($tables:literal) => {
-        concat!(
-            "SELECT s.nspname::text AS schema, c.relname::text AS \"table\", t.tgname::text AS name, f.proname::text AS function, \
-                 t.tgtype AS kind, t.tgoldtable::text AS old, t.tgnewtable::text AS new, t.tgenabled AS enabled, \
-                 t.tgparentid <> 0 AS is_inherited \
-             FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid \
-             JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
-             JOIN pg_catalog.pg_namespace AS fs ON fs.oid = f.pronamespace \
-             WHERE t.tgname::text = ANY ($1) AND fs.nspname = $2 AND ",
-            $tables,
-            " ORDER BY t.oid"
-        )
-    };
+/// Returns the query for triggers: those that have the names of this history, and those that call its functions under another name.
+fn sql(names: &Names, tables: &str) -> String {
+    format!(
+        "SELECT s.nspname::text AS schema, c.relname::text AS \"table\", t.tgname::text AS name, f.proname::text AS function, \
+             t.tgtype AS kind, t.tgoldtable::text AS old, t.tgnewtable::text AS new, t.tgenabled AS enabled, t.tgparentid <> 0 AS is_inherited, \
+             t.tgqual IS NULL AND t.tgattr::text = '' AND t.tgconstraint = 0 AS is_plain \
+         FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid \
+         JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid \
+         JOIN pg_catalog.pg_namespace AS fs ON fs.oid = f.pronamespace \
+         WHERE fs.nspname = $2 AND (t.tgname::text = ANY ($1) OR f.proname::text IN (SELECT function FROM {})) AND {tables} ORDER BY t.oid",
+        names.quoted("_tracked")
+    )
 }
 
-const THERE: &str = triggers!(
-    "(s.nspname::text, c.relname::text) IN (SELECT * FROM unnest($3::text[], $4::text[]))"
-);
-const EVERYWHERE: &str = triggers!("true");
+const THERE: &str =
+    "(s.nspname::text, c.relname::text) IN (SELECT * FROM unnest($3::text[], $4::text[]))";
 
 #[cfg(test)]
 mod tests {

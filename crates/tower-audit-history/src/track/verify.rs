@@ -104,6 +104,8 @@ pub enum Finding {
         /// The trigger.
         trigger: String,
     },
+    /// Others than the owner of the table may use the function of its triggers, or that one may not: nobody can make partitions then.
+    OtherPrivileges,
     /// The schema of the history belongs to a role that may drop it, and that is neither its owner nor a member of that role.
     SchemaOfAnother {
         /// The role.
@@ -141,6 +143,9 @@ impl fmt::Display for Finding {
             Self::SettingsDoNotFit { what } => write!(f, "the settings do not fit any more: {what}"),
             Self::StrayTrigger { on, trigger } => {
                 write!(f, "{on}, which is none of its partitions any more, has its trigger {trigger}: track the table again")
+            }
+            Self::OtherPrivileges => {
+                f.write_str("the function of the triggers is not for the owner of the table alone, who needs it for partitions: track the table again")
             }
             Self::SchemaOfAnother { owner } => {
                 write!(f, "the schema of the history belongs to {owner}, who may drop it: give it to the owner of the history (ALTER SCHEMA ... OWNER TO)")
@@ -218,28 +223,46 @@ pub(super) async fn verify(
         return Ok(vec![Finding::RenamedTable { to }]);
     }
     let mut findings = other_columns(&entry.columns, &found);
-    let table = match Table::new(found, entry.track.clone()) {
-        Ok(table) => table,
+    match Table::new(found, entry.track.clone()) {
+        Ok(table) => of_table(history, connection, entry, &table, findings).await,
         Err(error) => {
             findings.push(Finding::SettingsDoNotFit {
                 what: error.to_string(),
             });
-            return Ok(findings);
+            Ok(findings)
         }
-    };
-    findings.extend(other_triggers(history, connection, &table).await?);
-    let stray = stray_triggers(history, connection, &table, &entry.function).await?;
+    }
+}
+
+/// Adds what is wrong with what was made for a table.
+async fn of_table(
+    history: &History,
+    connection: &mut PgConnection,
+    entry: &Entry,
+    table: &Table,
+    mut findings: Vec<Finding>,
+) -> Result<Vec<Finding>, HistoryError> {
+    findings.extend(other_triggers(history, connection, table).await?);
+    let stray = stray_triggers(history, connection, table, &entry.function).await?;
     findings.extend(stray.into_iter().map(|stray| Finding::StrayTrigger {
         on: stray.on,
         trigger: stray.name,
     }));
-    match source(history, connection, &entry.function).await? {
-        None => findings.push(Finding::MissingFunction),
-        Some(source) if findings.is_empty() && is_other(history, entry, &table, &source) => {
-            findings.push(Finding::OtherFunction);
-        }
-        Some(_) => {}
+    let source = source(history, connection, &entry.function, &table.found.owner).await?;
+    if source
+        .as_ref()
+        .is_some_and(|source| !source.is_for_owner_alone)
+    {
+        findings.push(Finding::OtherPrivileges);
     }
+    let other = match source {
+        None => Some(Finding::MissingFunction),
+        Some(source) if findings.is_empty() && is_other(history, entry, table, &source) => {
+            Some(Finding::OtherFunction)
+        }
+        Some(_) => None,
+    };
+    findings.extend(other);
     Ok(findings)
 }
 

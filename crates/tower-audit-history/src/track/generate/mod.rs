@@ -1,5 +1,9 @@
 //! Makes the function of a table's triggers: text of a [`Table`], and nothing else.
 //!
+//! **Invariant:** of a value of a type that somebody made, and of any value before its type was looked at, nothing is asked but whether it is NULL, whether
+//! its bytes are others, and what its output says (`format('%s')`): everything else may call a function or a cast of somebody else, as the owner of the
+//! history.
+//!
 //! **Invariant:** every value that leaves a row for the history is made by [`value`], so a masked column has one place where it is
 //! masked.
 
@@ -9,7 +13,7 @@ mod value;
 
 use super::{
     Table, Triggers, WithoutContext,
-    table::{Column, FoundColumn, Sort},
+    table::{Column, FoundColumn, Mask, Sort},
 };
 use crate::names::{Names, literal, quoted};
 
@@ -50,7 +54,14 @@ pub(crate) fn settings(table: &Table) -> Vec<(&'static str, &'static str)> {
             is_made_by_somebody || names.iter().any(|name| column.found.written.contains(name))
         })
     };
-    let pinned = PINNED.iter().filter(|(_, _, types)| has(types));
+    // JSON has dates in one way; the text of which a hash is made has not.
+    let has_hashed_time = table.columns.iter().any(|column| {
+        let written = &column.found.written;
+        column.mask == Some(Mask::Hashed) && (written.contains("date") || written.contains("time"))
+    });
+    let pinned = PINNED
+        .iter()
+        .filter(|(setting, _, types)| has(types) || (*setting == "DateStyle" && has_hashed_time));
     settings.extend(pinned.map(|(setting, value, _)| (*setting, *value)));
     settings
 }
@@ -260,10 +271,10 @@ impl Cx<'_> {
 
     /// Returns the condition that the columns have the types that the function was made for, as far as it matters: to do anything with a value
     /// of a type that somebody made may call what they made for it, as the owner of the history. The others are the database's own, which have the same
-    /// numbers everywhere.
+    /// numbers everywhere. Of a column of a type that somebody made it does not matter which it is: see [`value`].
     fn types(&self, row: &str) -> String {
         let columns = self.table.columns.iter();
-        let known = columns.filter(|column| column.found.sort != Sort::Foreign);
+        let known = columns.filter(|column| column.found.is_builtin());
         let (types, oids): (Vec<String>, Vec<String>) = known
             .map(|column| {
                 let name = quoted(&column.found.name);
@@ -285,12 +296,13 @@ impl Cx<'_> {
 
     /// Returns the condition that nothing can be recorded by the names of columns. To make JSON of a value of a type that somebody made calls the
     /// casts that its owner may have made, as the owner of the history; and a transaction that sees the catalog as it was does not know the types.
+    /// A table that is no partition any more, or never was one, may have any.
     fn has_no_names(&self) -> String {
         format!(
-            "current_setting('transaction_isolation') IN ('repeatable read', 'serializable') \
+            "current_setting('transaction_isolation') IN ('repeatable read', 'serializable') OR {tracked} IS NULL \
              OR EXISTS (SELECT FROM pg_catalog.pg_attribute AS f \
-             WHERE f.attrelid = {} AND f.attnum > 0 AND NOT f.attisdropped AND f.atttypid >= 16384)",
-            self.tracked()
+             WHERE f.attrelid IN (TG_RELID, {tracked}) AND f.attnum > 0 AND NOT f.attisdropped AND f.atttypid >= 16384)",
+            tracked = self.tracked()
         )
     }
 
