@@ -4,7 +4,7 @@ use std::{str::FromStr as _, time::Duration};
 
 use anyhow::{Context as _, bail};
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgPool,
+    ConnectOptions as _, Connection as _, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
@@ -54,6 +54,21 @@ pub(crate) async fn postgres_pool(settings: &Settings, what: &str) -> anyhow::Re
     }
 }
 
+/// A pool of whichever database it is.
+pub(crate) enum Pool {
+    Postgres(PgPool),
+    Sqlite(SqlitePool),
+}
+
+/// Connects to a database for what has tables of its own there.
+pub(crate) async fn any_pool(settings: &Settings) -> anyhow::Result<Pool> {
+    match scheme(settings) {
+        "postgres" | "postgresql" => Ok(Pool::Postgres(pool(settings).await?)),
+        "sqlite" => Ok(Pool::Sqlite(sqlite_pool(settings, false).await?)),
+        _ => bail!(NEITHER),
+    }
+}
+
 fn scheme(settings: &Settings) -> &str {
     settings.database.split(':').next().unwrap_or("")
 }
@@ -90,28 +105,33 @@ async fn postgres(settings: &Settings, making: Making) -> anyhow::Result<PgStore
     Ok(store.build()?)
 }
 
-async fn sqlite(settings: &Settings, making: Making) -> anyhow::Result<SqliteStore> {
-    if matches!(making.layout, Layout::Partitioned(_)) {
-        bail!("partitions are for Postgres: SQLite has none");
-    }
+/// Opens a file of SQLite; makes it if it is not there and may be made.
+async fn sqlite_pool(settings: &Settings, may_make: bool) -> anyhow::Result<SqlitePool> {
     let options = SqliteConnectOptions::from_str(&settings.database)
         .ok()
         .context("the URL of the database cannot be read: sqlite:///path/audit.db")?
-        .create_if_missing(making.file)
+        .create_if_missing(may_make)
         .busy_timeout(CONNECT_TIMEOUT);
-    let options = if making.file {
+    let options = if may_make {
         options.journal_mode(SqliteJournalMode::Wal)
     } else {
         options
     };
-    let pool = SqlitePoolOptions::new()
+    SqlitePoolOptions::new()
         .max_connections(3)
         .connect_with(options)
         .await
         .with_context(|| {
             let path = path_of(&settings.database);
             format!("{path} cannot be opened: see that it is there (`tower-audit migrate` makes it) and may be read and written")
-        })?;
+        })
+}
+
+async fn sqlite(settings: &Settings, making: Making) -> anyhow::Result<SqliteStore> {
+    if matches!(making.layout, Layout::Partitioned(_)) {
+        bail!("partitions are for Postgres: SQLite has none");
+    }
+    let pool = sqlite_pool(settings, making.file).await?;
     let mut store = SqliteStore::builder(pool).indexes(making.indexes);
     if let Some(table) = &settings.table {
         store = store.table(table);

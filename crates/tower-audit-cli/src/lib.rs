@@ -39,6 +39,20 @@
 //! It is in the schema of the trail (`--schema`), in the table `row_changes` (`--history-table`). Columns are hashed (`--hash`) with the
 //! key of the environment variable `TOWER_AUDIT_MASK_KEY`, an id, a colon and hexadecimal digits.
 //!
+//! # Calls of models
+//!
+//! It reads the trails of calls of models, too ([tower-audit-ai](https://docs.rs/tower-audit-ai)), in Postgres and SQLite: what they took
+//! and cost.
+//!
+//! ```console
+//! $ tower-audit ai migrate --zone Europe/Berlin
+//! $ tower-audit ai cost --since 30d
+//! $ tower-audit ai cost project-7
+//! $ tower-audit ai list project-7 -n 20
+//! $ tower-audit ai show msg_1
+//! $ tower-audit ai cleanup --keep 7d
+//! ```
+//!
 //! # Exit codes
 //!
 //! | code | means |
@@ -47,7 +61,7 @@
 //! | 1 | failed: what, and what to do, is on standard error |
 //! | 2 | the command line is wrong |
 //! | 3 | looked, and found something that has to be done: `migrate --status` and `--verify`, `doctor`, `spool`, `import --skip-bad`, `history verify` |
-//! | 4 | there is no such event or hold: `show`, `hold release`; no such change, or no row then: `history revert` and `as-of` |
+//! | 4 | there is no such event or hold: `show`, `hold release`; no such change, or no row then: `history revert` and `as-of`; no such call: `ai show` |
 //!
 //! # What it does not do
 //!

@@ -1,5 +1,6 @@
 //! The command `tower-audit`, as an operator uses it.
 
+mod ai;
 mod copies;
 mod doctor;
 mod history;

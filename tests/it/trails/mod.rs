@@ -2,6 +2,7 @@
 
 mod call;
 mod contract;
+mod faults;
 mod memory;
 mod model;
 mod postgres;

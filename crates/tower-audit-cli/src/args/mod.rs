@@ -13,7 +13,7 @@ pub(crate) use self::{
     migrate::Migrate,
     shield::{shield, unshielded},
 };
-use crate::commands::{Changes, Examine, Export, Import, Serve, Spool};
+use crate::commands::{Ai, Changes, Examine, Export, Import, Serve, Spool};
 
 /// Operate and read an audit trail in Postgres or SQLite.
 #[derive(Debug, Parser)]
@@ -85,6 +85,8 @@ pub(crate) enum Command {
     },
     /// Record which rows of tables are changed, from what to what, and see and revert it (Postgres)
     History(Changes),
+    /// See what calls of models took and cost
+    Ai(Ai),
     /// Look for what is wrong, and say what to do; exits with 3 if something has to be done
     Doctor(Examine),
     /// Look at what a service keeps on its disk, and write it to the database

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod ai;
 mod count;
 mod doctor;
 mod export;
@@ -18,7 +19,8 @@ mod spool;
 mod stop;
 
 pub(crate) use self::{
-    doctor::Examine, export::Export, history::Changes, import::Import, serve::Serve, spool::Spool,
+    ai::Ai, doctor::Examine, export::Export, history::Changes, import::Import, serve::Serve,
+    spool::Spool,
 };
 
 use crate::{
@@ -67,6 +69,7 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> anyhow::Result<Done>
         Command::Completions { .. } | Command::Man { .. } | Command::Spool { .. } => Ok(Done::Well),
         Command::Prune(args) => prune::run(&settings, args, output).await,
         Command::Hold { action } => hold::run(&settings, action, output).await,
+        Command::Ai(args) => ai::run(&settings, args, output).await,
         Command::History(args) => history::run(&settings, args, output).await,
         Command::Partitions { action } => partitions::run(&settings, action, output).await,
     }

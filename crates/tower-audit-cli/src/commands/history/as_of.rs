@@ -19,7 +19,7 @@ pub(super) struct AsOf {
     of: TableName,
 
     /// The key of the row: id=7, or a=1,b=two; or a JSON object, '{"id": "7"}', where a number is text. Values are spelled as the
-    /// history has them, as `history show` prints them: 1.50 of a numeric is "1.50"
+    /// history has them, as `history show` prints them: 1.50 of a numeric is "1.5"
     #[arg(value_name = "KEY", value_parser = key)]
     row: Columns,
 
@@ -63,6 +63,9 @@ async fn unknown(
             let begun_at = begun_at.to_rfc3339_opts(SecondsFormat::Micros, true);
             format!("the history of {of} begins at {begun_at}: ask for that time, or a later one")
         }
+        Some(_) if table.is_some_and(|table| !table.findings.is_empty()) => format!(
+            "it is not known what the row was, because something is wrong with {of}: `tower-audit history verify` says what to do"
+        ),
         _ => format!(
             "it is not known what the row was: it is gone, and the history does not have all of it, or a transaction swapped keys among \
              rows, or changed the row in an order that cannot be told. For times to come `tower-audit history baseline {of}` records the \

@@ -24,7 +24,7 @@ pub(super) struct Show {
     of: Option<TableName>,
 
     /// The key of the row: id=7, or a=1,b=two; or a JSON object, '{"id": "7"}', where a number is text. Values are spelled as the
-    /// history has them, as `history show` prints them: 1.50 of a numeric is "1.50"
+    /// history has them, as `history show` prints them: 1.50 of a numeric is "1.5"
     #[arg(value_name = "KEY", value_parser = key)]
     row: Option<Columns>,
 

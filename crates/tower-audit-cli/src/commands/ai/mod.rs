@@ -1,0 +1,102 @@
+//! What calls of models took and cost.
+
+mod calls;
+mod cost;
+
+use chrono::Utc;
+use chrono_tz::Tz;
+use clap::Subcommand;
+use serde_json::json;
+use tower_audit_ai::{PgTrails, SqliteTrails, TrailStore};
+use tower_audit_core::retention::Keep;
+
+use crate::{
+    Done,
+    connect::{self, Pool},
+    output::Output,
+    settings::Settings,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ai {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make the tables of the trails, or bring them up to date
+    Migrate {
+        /// Whose days are counted, if the tables are made: Europe/Berlin
+        #[arg(long, value_name = "ZONE", default_value = "UTC")]
+        zone: Tz,
+    },
+    /// Say what calls took and cost, by project, or of one project by day and by model
+    Cost(cost::Cost),
+    /// Show the calls of a project, the newest first
+    List(calls::List),
+    /// Show one call; exits with 4 if there is none
+    Show {
+        /// The message that it answers
+        message_id: String,
+    },
+    /// Delete the trails that are old; what they add up to stays
+    Cleanup {
+        /// How long trails are kept: 7d, 12w
+        #[arg(long, value_name = "DURATION", default_value = "7d")]
+        keep: Keep,
+    },
+    /// Count the trails of each day again of which all are there: for tables that somebody has changed by hand
+    Recount,
+}
+
+/// Does it, with the trails of the database.
+pub(super) async fn run(
+    settings: &Settings,
+    args: Ai,
+    output: &mut Output,
+) -> anyhow::Result<Done> {
+    let pool = connect::any_pool(settings).await?;
+    if let Action::Migrate { zone } = args.action {
+        match pool {
+            Pool::Postgres(pool) => PgTrails::new(pool).zone(zone).migrate().await?,
+            Pool::Sqlite(pool) => SqliteTrails::new(pool).zone(zone).migrate().await?,
+        }
+        output.line("the tables of the trails are up to date")?;
+        return Ok(Done::Well);
+    }
+    match pool {
+        Pool::Postgres(pool) => of(&PgTrails::new(pool), args.action, output).await,
+        Pool::Sqlite(pool) => of(&SqliteTrails::new(pool), args.action, output).await,
+    }
+}
+
+async fn of(trails: &impl TrailStore, action: Action, output: &mut Output) -> anyhow::Result<Done> {
+    match action {
+        Action::Migrate { .. } => Ok(Done::Well),
+        Action::Cost(args) => cost::run(trails, &args, output).await,
+        Action::List(args) => calls::list(trails, &args, output).await,
+        Action::Show { message_id } => calls::show(trails, &message_id, output).await,
+        Action::Cleanup { keep } => {
+            let deleted = match keep.cutoff(Utc::now()) {
+                Some(cutoff) => trails.cleanup(cutoff).await?,
+                None => 0,
+            };
+            match output.is_json {
+                true => output.json(&json!({ "deleted": deleted }))?,
+                false => {
+                    output.line(format!("{deleted} trails went; what they add up to stays"))?
+                }
+            }
+            Ok(Done::Well)
+        }
+        Action::Recount => {
+            let days = trails.recount().await?;
+            match output.is_json {
+                true => output.json(&json!({ "days": days }))?,
+                false => output.line(format!("{days} days are counted again"))?,
+            }
+            Ok(Done::Well)
+        }
+    }
+}
