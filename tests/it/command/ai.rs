@@ -6,15 +6,8 @@ use tower_audit_ai::{Cost, Currency, PgTrails, SqliteTrails, Trail, TrailStore, 
 use super::Operator;
 use crate::support::database::{Postgres, Sqlite};
 
-async fn a_look_at_costs(url: &str, store: impl TrailStore) {
-    let operator = Operator::of(url);
-    let missing = operator.runs(&["ai", "cost"]).await;
-    assert_eq!(missing.code, 1, "{missing:?}");
-    assert!(missing.error.contains("are missing"), "{missing:?}");
-    operator
-        .does(&["ai", "migrate", "--zone", "Europe/Berlin"])
-        .await;
-    operator.does(&["ai", "migrate"]).await;
+/// Records two calls of today and one of three weeks ago.
+async fn record(store: impl TrailStore) {
     let trails = Trails::builder(store).keep_everything().start();
     for (number, days) in [(1, 0), (2, 0), (3, 20)] {
         let (message, project) = (format!("m{number}"), ["p", "q"][number % 2]);
@@ -38,6 +31,18 @@ async fn a_look_at_costs(url: &str, store: impl TrailStore) {
         );
     }
     trails.flush().await;
+}
+
+async fn a_look_at_costs(url: &str, store: impl TrailStore) {
+    let operator = Operator::of(url);
+    let missing = operator.runs(&["ai", "cost"]).await;
+    assert_eq!(missing.code, 1, "{missing:?}");
+    assert!(missing.error.contains("are missing"), "{missing:?}");
+    operator
+        .does(&["ai", "migrate", "--zone", "Europe/Berlin"])
+        .await;
+    operator.does(&["ai", "migrate"]).await;
+    record(store).await;
     let all = operator.does(&["ai", "cost"]).await;
     assert!(all.out.contains("0.300000000003 USD"), "{}", all.out);
     let one = operator
@@ -55,6 +60,11 @@ async fn a_look_at_costs(url: &str, store: impl TrailStore) {
         .does(&["ai", "cost", "q", "--since", "7d", "--json"])
         .await;
     assert_eq!(recent.objects()[0]["total"]["calls"], 1);
+    look_at_calls(&operator, &all.out).await;
+}
+
+/// Looks at single calls, and deletes the old one.
+async fn look_at_calls(operator: &Operator, all: &str) {
     let listed = operator
         .does(&["ai", "list", "q", "--json"])
         .await
@@ -79,7 +89,7 @@ async fn a_look_at_costs(url: &str, store: impl TrailStore) {
     assert_eq!(operator.runs(&["ai", "show", "m3"]).await.code, 4);
     let counted = operator.does(&["ai", "recount", "--json"]).await;
     assert_eq!(counted.objects()[0]["days"], 1);
-    assert_eq!(operator.does(&["ai", "cost"]).await.out, all.out);
+    assert_eq!(operator.does(&["ai", "cost"]).await.out, all);
     let wrong = operator.runs(&["ai", "cost", "--since", "soon"]).await;
     assert!(wrong.error.contains("write an age such as"), "{wrong:?}");
 }
