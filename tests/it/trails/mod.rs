@@ -2,6 +2,7 @@
 
 mod call;
 mod contract;
+mod example;
 mod faults;
 mod memory;
 mod model;
