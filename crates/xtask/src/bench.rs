@@ -31,6 +31,11 @@ pub(crate) fn retention(scope: Option<&str>) -> anyhow::Result<()> {
     of_a_long_trail("retention", scope)
 }
 
+/// Measures how long it takes to find one of very many trails of calls of models.
+pub(crate) fn trails(scope: Option<&str>) -> anyhow::Result<()> {
+    of_a_long_trail("trails", scope)
+}
+
 /// Runs a command of the bench that is about a long trail.
 fn of_a_long_trail(command: &str, scope: Option<&str>) -> anyhow::Result<()> {
     let bench = ["--features", "pages", "--bin", "bench", "--", command];

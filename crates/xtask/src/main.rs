@@ -36,6 +36,8 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
         ["pages", "--quick"] => bench::pages(Some("--quick")),
         ["retention"] => bench::retention(None),
         ["retention", "--quick"] => bench::retention(Some("--quick")),
+        ["trails"] => bench::trails(None),
+        ["trails", "--quick"] => bench::trails(Some("--quick")),
         ["browser"] => browser::test(),
         ["openapi"] => browser::openapi(),
         ["foreign"] => python::foreign(),
@@ -82,6 +84,9 @@ Usage: cargo xtask <command>
              Make trails as long as those, let go of nine tenths of them by batches and by partitions, and
              make partitions of a plain one, while a writer goes on; measure how long that takes, how long
              appends take meanwhile, and locks. --quick makes shorter ones.
+  trails [--quick]
+             Make ten million trails of calls of models in Postgres and in SQLite, and measure how long it takes to
+             find one, and what the calls of a project add up to. --quick makes a fiftieth of it.
   postgres   Start such a throw-away cluster, print its URL, and stop it on Enter.
   chaos [minutes]
              Kill services, databases and connections under load, again and again (1 minute),

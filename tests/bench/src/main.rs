@@ -27,6 +27,8 @@ mod stores;
 #[cfg(feature = "databases")]
 mod suite;
 mod summary;
+#[cfg(feature = "pages")]
+mod trails;
 
 use summary::Summary;
 
@@ -39,6 +41,8 @@ fn main() -> anyhow::Result<()> {
         ["fill"] => load::fill(),
         #[cfg(feature = "pages")]
         ["retention", ref scope @ ..] => retention::command(scope),
+        #[cfg(feature = "pages")]
+        ["trails", ref scope @ ..] => trails::command(scope),
         #[cfg(feature = "databases")]
         ref others => suite::command(others),
         #[cfg(not(feature = "databases"))]
