@@ -15,6 +15,7 @@ use crate::{
 pub(crate) struct Kept<'a> {
     pub(crate) message_id: &'a MessageId,
     pub(crate) state: &'a State,
+    pub(crate) project_id: Option<String>,
     pub(crate) status: Option<&'static str>,
     pub(crate) started_micros: Option<i64>,
     pub(crate) ended_micros: Option<i64>,
@@ -34,6 +35,7 @@ impl<'a> Kept<'a> {
         Self {
             message_id,
             state,
+            project_id: trail.map(|trail| trail.project_id.clone()),
             status: trail.map(|trail| trail.status.as_str()),
             started_micros: trail.map(|trail| trail.started_at.timestamp_micros()),
             ended_micros: trail.and_then(|trail| Some(trail.ended_at?.timestamp_micros())),

@@ -141,8 +141,8 @@ async fn fill_sqlite(pool: &SqlitePool, template: &Template, rows: u64) -> anyho
     for first in (0..rows).step_by(STEP) {
         let fill = "WITH RECURSIVE n (g) AS (SELECT ?5 UNION ALL SELECT g + 1 FROM n WHERE g < ?6), \
                 t AS (SELECT g, ?7 + g * ?8 AS s, 1000 * (g * 7919 % 60000) AS latency FROM n) \
-            INSERT INTO ai_trails (message_id, state, status, started_micros, ended_micros, day, latency_micros, age_micros) \
-            SELECT 'msg-' || g, replace(replace(replace(replace(replace(?1, '@project@', 'project-' || (g % ?4)), '@model@', 'model-' || (g % 5)), \
+            INSERT INTO ai_trails (message_id, project_id, state, status, started_micros, ended_micros, day, latency_micros, age_micros) \
+            SELECT 'msg-' || g, 'project-' || (g % ?4), replace(replace(replace(replace(replace(?1, '@project@', 'project-' || (g % ?4)), '@model@', 'model-' || (g % 5)), \
                     '@served@', 'model-' || (g % 5)), ?2, s), ?3, s + latency), \
                 'completed', s, s + latency, date(s / 1000000, 'unixepoch'), latency, s FROM t";
         sqlx::query(fill)

@@ -4,7 +4,8 @@ CREATE TABLE ai_trails (
     -- Everything that was said of the call, each part with when it was said: the other columns follow from it. They are NULL until the begin of
     -- the call has arrived.
     state             TEXT    NOT NULL,
-    project_id        TEXT    AS (state ->> '$.opening[1].project_id') STORED,
+    -- Not generated: an index with a generated column covers nothing.
+    project_id        TEXT,
     model             TEXT    AS (state ->> '$.opening[1].model') VIRTUAL,
     served_model      TEXT    AS (state ->> '$.served[1].model') VIRTUAL,
     context_layers    INTEGER AS (state ->> '$.opening[1].context_layers') VIRTUAL,

@@ -230,11 +230,11 @@ const FORGET: &str = "DELETE FROM ai_trails WHERE message_id IN (SELECT value FR
 
 /// The WHERE is for the parser, which would take the conflict for a join.
 const UPSERT: &str = "\
-INSERT INTO ai_trails (message_id, state, status, started_micros, ended_micros, day, latency_micros, computed_currency, computed_cost, age_micros)
-SELECT value ->> 'message_id', value -> 'state', value ->> 'status', value ->> 'started_micros', value ->> 'ended_micros', value ->> 'day',
+INSERT INTO ai_trails (message_id, state, project_id, status, started_micros, ended_micros, day, latency_micros, computed_currency, computed_cost, age_micros)
+SELECT value ->> 'message_id', value -> 'state', value ->> 'project_id', value ->> 'status', value ->> 'started_micros', value ->> 'ended_micros', value ->> 'day',
     value ->> 'latency_micros', value ->> 'computed_currency', value ->> 'computed_cost', value ->> 'age_micros'
 FROM json_each(?1) WHERE true
-ON CONFLICT (message_id) DO UPDATE SET state = excluded.state, status = excluded.status, started_micros = excluded.started_micros,
+ON CONFLICT (message_id) DO UPDATE SET state = excluded.state, project_id = excluded.project_id, status = excluded.status, started_micros = excluded.started_micros,
     ended_micros = excluded.ended_micros, day = excluded.day, latency_micros = excluded.latency_micros,
     computed_currency = excluded.computed_currency, computed_cost = excluded.computed_cost, age_micros = excluded.age_micros";
 
