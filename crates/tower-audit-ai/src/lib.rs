@@ -24,6 +24,7 @@
 //!
 //! - [`Trails`]: begins and ends trails, and reads them. [`Call`] ends one whose handler dies.
 //! - [`Trail`]: the record. [`Usage`], [`Cost`] and [`Prices`]: what it took and cost.
+//! - `AuditWeb::ai` of `tower-audit-web` shows what they cost; `tower-audit ai` is the command.
 //! - [`TrailStore`]: where trails are kept. [`MemoryTrails`] is for development; `PgTrails` and `SqliteTrails` come with the features
 //!   `postgres` and `sqlite`.
 //!
@@ -40,7 +41,8 @@
 //! - What is recorded is handed to the [delivery engine](tower_audit_core::delivery), and never waits: its page says what is kept when.
 //! - Changes of a trail make the same of it in whichever order, and however often, they arrive: an update may come before its placeholder. Of what
 //!   is said about the same thing the last counts; a call that was completed stays so.
-//! - What trails add up to is the sum of all that were ever recorded, also of those that were [deleted](Trails::cleanup).
+//! - What trails add up to is the sum of all that were ever recorded, also of those that were [deleted](Trails::cleanup), which happens by itself
+//!   after [seven days](TrailsBuilder::retention).
 //!
 //! # The tables
 //!
