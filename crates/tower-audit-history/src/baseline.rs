@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction, types::Json};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row as _, Transaction, types::Json};
 use tower_audit_core::changes::{Columns, TableName};
 
 use crate::{
     History, HistoryError,
     error::code,
-    migrate::{as_triggers_do, look},
+    migrate::{as_triggers_do, hold},
     names::{literal, quoted},
     read::{Live, record},
     track::{catalog, table::Column},
@@ -32,24 +32,9 @@ impl History {
     /// [`HistoryError::NoKey`] for a table without a key, and
     /// [`HistoryError::Database`] otherwise, also if the user does not own the history.
     pub async fn baseline(&self, table: &TableName) -> Result<u64, HistoryError> {
-        let mut tx = look(self).await?;
-        let live = Live::find(self, &mut tx, table).await?;
-        if !live.is_as_noted {
-            return Err(HistoryError::OtherColumns(table.clone()));
-        }
-        if !live.is_covered {
-            return Err(HistoryError::NotCovered(table.clone()));
-        }
-        if live.table.key.is_empty() {
-            return Err(HistoryError::NoKey(table.clone()));
-        }
-        if !catalog::is_unique(&mut tx, &live.table).await? {
-            return Err(HistoryError::LooseKey(table.clone()));
-        }
-        tx.rollback().await?;
         let (mut last, mut rows, mut size) = (None, 0, BATCH);
         loop {
-            match batch(self, &live, last.as_ref(), size).await {
+            match batch(self, table, last.as_ref(), size).await {
                 Ok(Some((key, count))) => {
                     rows += count;
                     last = Some(key);
@@ -64,15 +49,39 @@ impl History {
     }
 }
 
+/// Returns the table as it is now, of which a baseline can be recorded.
+async fn find<'a>(
+    history: &'a History,
+    connection: &mut PgConnection,
+    table: &TableName,
+) -> Result<Live<'a>, HistoryError> {
+    let live = Live::find(history, &mut *connection, table).await?;
+    if !live.is_as_noted {
+        return Err(HistoryError::OtherColumns(table.clone()));
+    }
+    if !live.is_covered {
+        return Err(HistoryError::NotCovered(table.clone()));
+    }
+    if live.table.key.is_empty() {
+        return Err(HistoryError::NoKey(table.clone()));
+    }
+    if !catalog::is_unique(connection, &live.table).await? {
+        return Err(HistoryError::LooseKey(table.clone()));
+    }
+    Ok(live)
+}
+
 /// Records the next rows; returns the key of the last one, and how many they were.
 async fn batch(
     history: &History,
-    live: &Live<'_>,
+    table: &TableName,
     last: Option<&Columns>,
     size: u32,
 ) -> Result<Option<(Columns, u64)>, HistoryError> {
-    let mut tx = begin(history, size).await?;
-    let row = sqlx::query(AssertSqlSafe(statement(history, live, last.is_some())))
+    let mut tx = begin(history, size, table).await?;
+    // A migration may come between two batches, and none while one is recorded.
+    let live = find(history, &mut tx, table).await?;
+    let row = sqlx::query(AssertSqlSafe(statement(history, &live, last.is_some())))
         .bind(last.cloned().map(Value::Object))
         .bind(i64::from(size))
         .fetch_one(&mut *tx)
@@ -83,15 +92,31 @@ async fn batch(
     Ok(key.map(|Json(key)| (key, count.unsigned_abs())))
 }
 
-/// Begins a transaction that does not wait for the lock of a row while it has others, which could be a deadlock.
-async fn begin(history: &History, size: u32) -> sqlx::Result<Transaction<'static, Postgres>> {
+/// Begins a transaction in which nobody changes the columns of a table, and that does not wait for the lock of a row while it has others, which could be
+/// a deadlock.
+async fn begin(
+    history: &History,
+    size: u32,
+    table: &TableName,
+) -> Result<Transaction<'static, Postgres>, HistoryError> {
     let wait = if size == 1 { Duration::ZERO } else { PATIENCE };
     let begin = format!(
         "BEGIN; {}; SET LOCAL lock_timeout = {}; SET LOCAL jit = off",
         as_triggers_do(),
         wait.as_millis()
     );
-    history.pool.begin_with(AssertSqlSafe(begin)).await
+    let mut tx = history
+        .pool
+        .begin_with(AssertSqlSafe(begin.clone()))
+        .await?;
+    match hold(&mut tx, table).await {
+        // There is no such table: whoever looks for it says what is wrong.
+        Err(error) if code(&error).as_deref() == Some("42P01") => {
+            tx.rollback().await?;
+            Ok(history.pool.begin_with(AssertSqlSafe(begin)).await?)
+        }
+        held => held.map(|()| tx).map_err(HistoryError::Database),
+    }
 }
 
 fn statement(history: &History, live: &Live<'_>, has_last: bool) -> String {

@@ -67,6 +67,16 @@ pub enum HistoryError {
         /// The table that is tracked.
         of: TableName,
     },
+    /// The table is a partition of one that is not tracked, and its triggers are to be those for statements.
+    #[error(
+        "{table} is a partition of {of}, and statements that name that one fire no triggers for statements of its partitions: take triggers for rows"
+    )]
+    StatementsOfPartition {
+        /// The partition.
+        table: TableName,
+        /// The table above.
+        of: TableName,
+    },
     /// A partition of the table is tracked by itself.
     #[error("{partition}, a partition of {table}, is tracked by itself: untrack it first")]
     TrackedPartition {

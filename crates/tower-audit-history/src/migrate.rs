@@ -7,8 +7,14 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
+use tower_audit_core::changes::TableName;
+
 use crate::{
-    History, HistoryError, error::code, names::quoted, partitions, track::generate::PINNED,
+    History, HistoryError,
+    error::code,
+    names::{quoted, quoted_table},
+    partitions,
+    track::generate::PINNED,
 };
 
 impl History {
@@ -127,6 +133,35 @@ pub(crate) async fn look(
         as_triggers_do()
     );
     Ok(history.pool.begin_with(AssertSqlSafe(begin)).await?)
+}
+
+/// Begins a transaction that only looks, at one moment, and in which nobody changes the columns of a table: what is asked of its rows is made of what
+/// they are.
+pub(crate) async fn look_at(
+    history: &History,
+    table: &TableName,
+) -> Result<Transaction<'static, Postgres>, HistoryError> {
+    let mut tx = look(history).await?;
+    match hold(&mut tx, table).await {
+        // There is no such table: whoever looks for it says what is wrong.
+        Err(error) if code(&error).as_deref() == Some("42P01") => {
+            tx.rollback().await?;
+            look(history).await
+        }
+        held => held.map(|()| tx).map_err(HistoryError::Database),
+    }
+}
+
+/// Keeps the columns of a table as they are until the end of the transaction.
+pub(crate) async fn hold(connection: &mut PgConnection, table: &TableName) -> sqlx::Result<()> {
+    let hold = format!(
+        "LOCK TABLE ONLY {} IN ACCESS SHARE MODE",
+        quoted_table(table)
+    );
+    sqlx::raw_sql(AssertSqlSafe(hold))
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Returns statements that set for a transaction what the triggers set: that nothing that somebody else has put into a schema is called, that

@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use crate::{
     AuditedTransaction, History, HistoryError,
-    migrate::{as_triggers_do, look},
+    migrate::{as_triggers_do, hold, look},
     names::{literal, quoted, quoted_table},
     read::{Live, record},
     track::{
-        Entry, entries,
-        table::{Column, Generated},
+        Entry, catalog, entries,
+        table::{Column, Found, Generated},
     },
 };
 
@@ -39,6 +39,8 @@ pub struct Revert {
     /// lose digits.
     doc: String,
     left_out: Vec<String>,
+    /// The table that the statement was made for.
+    found: Box<Found>,
     takes_along: Vec<TableName>,
 }
 
@@ -132,7 +134,8 @@ impl Revert {
     ///
     /// # Errors
     ///
-    /// Returns [`HistoryError::Conflict`] if the row is not any more as the change left it, and [`HistoryError::Database`] for whatever the
+    /// Returns [`HistoryError::Conflict`] if the row is not any more as the change left it, [`HistoryError::OtherColumns`] if the columns of the table
+    /// were changed since this was made, and [`HistoryError::Database`] for whatever the
     /// database refused: roll back then.
     pub async fn run(&self, tx: &mut AuditedTransaction) -> Result<(), HistoryError> {
         // What is set for this is taken back: the rest of the transaction is the caller's.
@@ -141,6 +144,15 @@ impl Revert {
         sqlx::raw_sql(AssertSqlSafe(as_triggers_do()))
             .execute(&mut *inner)
             .await?;
+        // From here on nobody changes the columns, of which the statement was made.
+        hold(&mut inner, &self.found.name)
+            .await
+            .map_err(HistoryError::Database)?;
+        let found = catalog::find(&mut inner, &self.found.name).await?;
+        if (found.oid, &found.columns) != (self.found.oid, &self.found.columns) {
+            inner.rollback().await?;
+            return Err(HistoryError::OtherColumns(self.found.name.clone()));
+        }
         let sql = self.template.replace(DOC, "$1");
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(&self.doc)
@@ -213,6 +225,7 @@ fn plan(live: &Live<'_>, change: RowChange, doc: String) -> Result<Revert, Histo
         doc,
         template,
         left_out,
+        found: Box::new(live.table.found.clone()),
         takes_along: Vec::new(),
         change,
     })

@@ -9,7 +9,7 @@ use proptest::{
 };
 use serde_json::json;
 use sqlx::Executor as _;
-use tower_audit_history::{Track, Triggers};
+use tower_audit_history::{Finding, Track, Triggers};
 
 use super::support::{Tracked, name};
 
@@ -301,26 +301,56 @@ async fn the_columns_that_kept_their_names_are_recorded_beside_those_that_lost_t
 
 #[tokio::test]
 async fn a_partition_of_a_partition_is_recorded_with_its_masks() {
+    let db = Tracked::with(
+        "CREATE TABLE above (x text, id int, secret text) PARTITION BY LIST (x); \
+         CREATE TABLE t (secret text, gone int, id int, x text) PARTITION BY RANGE (id); ALTER TABLE t DROP gone; \
+         ALTER TABLE above ATTACH PARTITION t DEFAULT; CREATE TABLE t_1 PARTITION OF t DEFAULT",
+    )
+    .await;
+    let track = Track::new().mask(["secret"]).key(["id"]);
+    db.track("t", track.clone()).await;
+    db.assert_well().await;
+    db.run("INSERT INTO above (x, id, secret) VALUES ('y', 1, 's3cr3t')")
+        .await;
+    assert_eq!(
+        db.told().await[0]["new"],
+        json!({"id": 1, "x": "y", "secret": {"tower_audit": "masked"}})
+    );
+    let said = db.history.track(&name("t_1"), Track::new()).await;
+    assert_eq!(
+        said.unwrap_err().to_string(),
+        "public.t_1 is a partition of public.t, and tracked with it: there is nothing to do"
+    );
+    let said = db
+        .history
+        .track(&name("t"), track.triggers(Triggers::Statement))
+        .await;
+    assert_eq!(
+        said.unwrap_err().to_string(),
+        "public.t is a partition of public.above, and statements that name that one fire no triggers for statements of its partitions: \
+         take triggers for rows"
+    );
+}
+
+#[tokio::test]
+async fn a_table_that_becomes_a_partition_keeps_its_masks_and_is_found_if_its_changes_are_not_recorded()
+ {
     for triggers in BOTH {
         let db = Tracked::with(
-            "CREATE TABLE above (x text, id int, secret text) PARTITION BY LIST (x); \
-             CREATE TABLE t (secret text, gone int, id int, x text) PARTITION BY RANGE (id); ALTER TABLE t DROP gone; \
-             ALTER TABLE above ATTACH PARTITION t DEFAULT; CREATE TABLE t_1 PARTITION OF t DEFAULT",
+            "CREATE TABLE t (id int PRIMARY KEY, secret text, v text) PARTITION BY RANGE (id); CREATE TABLE t_1 PARTITION OF t DEFAULT; \
+             CREATE TABLE above (id int, secret text, v text) PARTITION BY RANGE (id)",
         )
         .await;
-        let track = Track::new().mask(["secret"]).key(["id"]);
-        db.track("t", track.triggers(triggers)).await;
-        db.assert_well().await;
-        // A statement that names the table above fires only its own triggers, of those that run once.
-        db.run("INSERT INTO t VALUES ('s3cr3t', 1, 'y')").await;
-        assert_eq!(
-            db.told().await[0]["new"],
-            json!({"id": 1, "x": "y", "secret": {"tower_audit": "masked"}})
-        );
-        let said = db.history.track(&name("t_1"), Track::new()).await;
-        assert_eq!(
-            said.unwrap_err().to_string(),
-            "public.t_1 is a partition of public.t, and tracked with it: there is nothing to do"
-        );
+        db.track("t", Track::new().mask(["secret"]).triggers(triggers))
+            .await;
+        db.run("ALTER TABLE t RENAME secret TO x; ALTER TABLE t RENAME v TO secret; ALTER TABLE t RENAME x TO v; \
+             ALTER TABLE above ATTACH PARTITION t DEFAULT; INSERT INTO t (id, v, secret) VALUES (1, 's3cr3t', 'v')")
+            .await;
+        assert_eq!(db.changes().await.len(), 1);
+        assert!(!db.everything().await.contains(SECRET));
+        let findings = db.history.verify().await.unwrap();
+        let is_it = |finding: &Finding| matches!(finding, Finding::StatementsOfPartition { .. });
+        let is_found = findings.iter().any(|(_, finding)| is_it(finding));
+        assert_eq!(is_found, triggers == Triggers::Statement, "{findings:?}");
     }
 }

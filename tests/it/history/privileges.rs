@@ -1,9 +1,12 @@
 //! Who may do what to the history: as little as they need.
 
 use sqlx::{Connection as _, Executor as _, PgConnection, postgres::PgPoolOptions};
-use tower_audit_history::{Finding, History, Track, Triggers};
+use tower_audit::{Actor, changes::ChangeContext};
+use tower_audit_history::{
+    AsOf, AuditedTransaction, Finding, History, HistoryError, Track, Triggers,
+};
 
-use super::support::{Tracked, name};
+use super::support::{Tracked, name, now};
 
 /// A role that can log in, dropped with its database's objects at the end of the test.
 struct Role(String);
@@ -235,8 +238,8 @@ async fn nothing_that_somebody_put_into_public_runs_as_whoever_looks_back() {
         .unwrap();
     let change = db.changes().await.pop().unwrap();
     let revert = db.history.revert(change.id).await.unwrap();
-    let context = tower_audit::changes::ChangeContext::new(tower_audit::Actor::system());
-    let mut tx = tower_audit_history::AuditedTransaction::begin(&db.database.pool, context)
+    let context = ChangeContext::new(Actor::system());
+    let mut tx = AuditedTransaction::begin(&db.database.pool, context)
         .await
         .unwrap();
     let path = "SELECT current_setting('search_path') || current_setting('timezone')";
@@ -337,19 +340,139 @@ async fn a_function_for_statements_reads_no_table_that_a_session_made() {
             .fetch_one(&db.database.pool)
             .await
             .unwrap();
+    for (name, write) in [
+        ("tower_audit_new_rows", "INSERT INTO own VALUES (1)"),
+        ("tower_audit_new_rows", "TRUNCATE jobs"),
+        ("tower_audit_old_rows", "TRUNCATE jobs"),
+        (
+            "tower_audit_old_rows",
+            "BEGIN; SET LOCAL tower_audit.context = '{\"audit_id\": \"nope\"}'; TRUNCATE jobs; COMMIT",
+        ),
+    ] {
+        let mut session = db.session().await;
+        let forged = format!(
+            "DROP TABLE IF EXISTS own; CREATE TABLE own (id int PRIMARY KEY, token text); \
+             CREATE TEMP VIEW {name} AS SELECT 1 AS id, 'forged' AS token; \
+             CREATE TRIGGER x AFTER INSERT ON own FOR EACH STATEMENT EXECUTE FUNCTION control_plane.{function}()"
+        );
+        session.execute(sqlx::AssertSqlSafe(forged)).await.unwrap();
+        let refused = session.execute(write).await;
+        let said = refused.unwrap_err().to_string();
+        assert!(
+            said.contains("a function of the triggers of a history"),
+            "{write}: {said}"
+        );
+    }
+    // Without such a table there is none to read.
     let mut session = db.session().await;
-    let forged = format!(
-        "CREATE TABLE own (id int PRIMARY KEY, token text); CREATE TEMP VIEW new_rows AS SELECT 1 AS id, 'forged' AS token; \
-         CREATE TRIGGER x AFTER INSERT ON own FOR EACH STATEMENT EXECUTE FUNCTION control_plane.{function}()"
-    );
-    session.execute(sqlx::AssertSqlSafe(forged)).await.unwrap();
     let refused = session.execute("INSERT INTO own VALUES (1)").await;
-    let said = refused.unwrap_err().to_string();
+    assert!(refused.unwrap_err().to_string().contains("does not exist"));
+    // Names that an app may use are nothing to it.
+    let own = "CREATE TEMP TABLE old_rows (id int); CREATE TEMP TABLE new_rows (id int); INSERT INTO jobs VALUES (1); TRUNCATE jobs";
+    session.execute(own).await.unwrap();
+    assert_eq!(db.told().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_truncate_that_cannot_be_recorded_is_refused() {
+    for triggers in [Triggers::Row, Triggers::Statement] {
+        let db = jobs(triggers).await;
+        let mut session = db.session().await;
+        let truncate = "BEGIN; SET LOCAL tower_audit.context = '{\"audit_id\": \"nope\"}'; TRUNCATE jobs; COMMIT";
+        assert!(session.execute(truncate).await.is_err());
+        assert_eq!(db.told().await.len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_belongs_to_somebody_else_is_found_and_taken_back() {
+    let db = jobs(Triggers::Row).await;
+    let role = Role::new(&db, "GRANT ALL ON jobs TO {role}").await;
+    db.run(&format!(
+        "DO $$BEGIN EXECUTE format('ALTER FUNCTION control_plane.%I() OWNER TO {}', (SELECT function FROM control_plane.row_changes_tracked)); END$$",
+        role.0
+    ))
+    .await;
+    let found = db.history.verify().await.unwrap();
+    assert_eq!(found, [(Some(name("jobs")), Finding::OtherPrivileges)]);
+    db.track("jobs", Track::new()).await;
+    db.assert_well().await;
+    let mut app = role.connect(&db).await;
+    app.execute("INSERT INTO jobs VALUES (1)").await.unwrap();
+    app.close().await.unwrap();
+    role.drop(&db).await;
+}
+
+/// Lets a migration come while somebody looks back or records a baseline, who waits for it.
+async fn meanwhile<T>(db: &Tracked, migration: &str, look: impl Future<Output = T>) -> T {
+    let mut session = db.session().await;
+    let begin = format!("BEGIN; {migration}");
+    session.execute(sqlx::AssertSqlSafe(begin)).await.unwrap();
+    let commit = async {
+        let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+        while !sqlx::query_scalar::<_, bool>(waits)
+            .fetch_one(&db.database.pool)
+            .await
+            .unwrap()
+        {
+            tokio::task::yield_now().await;
+        }
+        session.execute("COMMIT").await.unwrap();
+    };
+    let (looked, ()) = tokio::join!(look, commit);
+    looked
+}
+
+#[tokio::test]
+async fn whoever_looks_while_a_migration_is_under_way_sees_what_it_makes() {
+    let create = "CREATE TABLE t (id int PRIMARY KEY, a int, secret text); INSERT INTO t VALUES (1, 5, 's3cr3t')";
+    let migration = "ALTER TABLE t ALTER a TYPE e USING '1'::e; ALTER TABLE t RENAME secret TO b; ALTER TABLE t ADD secret text";
+    let key = serde_json::json!({"id": 1}).as_object().cloned().unwrap();
+    for is_baseline in [true, false] {
+        let db = Tracked::with(&format!("{create}; {CASTS}")).await;
+        db.track("t", Track::new().mask(["secret"])).await;
+        if is_baseline {
+            let table = name("t");
+            let done = meanwhile(&db, migration, db.history.baseline(&table)).await;
+            assert!(
+                matches!(done, Err(HistoryError::OtherColumns(_))),
+                "{done:?}"
+            );
+        } else {
+            let (table, now) = (name("t"), now(&db).await);
+            let found = meanwhile(&db, migration, db.history.as_of(&table, &key, now)).await;
+            assert_eq!(found.unwrap(), AsOf::Unknown);
+        }
+        let ran: i64 = sqlx::query_scalar("SELECT count(*) FROM ran")
+            .fetch_one(&db.database.pool)
+            .await
+            .unwrap();
+        assert_eq!(ran, 0);
+        assert!(!db.everything().await.contains("s3cr3t"));
+    }
+}
+
+#[tokio::test]
+async fn a_revert_that_was_made_before_a_migration_is_not_run_after_it() {
+    let db = Tracked::with(
+        "CREATE TABLE t (id int PRIMARY KEY, a text, b text); INSERT INTO t VALUES (1, 'a', 'b')",
+    )
+    .await;
+    db.track("t", Track::new()).await;
+    db.run("UPDATE t SET a = 'A'").await;
+    let change = db.changes().await.pop().unwrap();
+    let revert = db.history.revert(change.id).await.unwrap();
+    db.run("ALTER TABLE t RENAME a TO x; ALTER TABLE t RENAME b TO a")
+        .await;
+    let context = ChangeContext::new(Actor::user("alice"));
+    let mut tx = AuditedTransaction::begin(&db.database.pool, context)
+        .await
+        .unwrap();
+    let refused = revert.run(&mut tx).await;
     assert!(
-        said.contains("a function of the triggers of a history"),
-        "{said}"
+        matches!(refused, Err(HistoryError::OtherColumns(_))),
+        "{refused:?}"
     );
-    assert_eq!(db.told().await.len(), 0);
 }
 
 /// Makes a type of the role, with casts to everything, that note whoever runs them.

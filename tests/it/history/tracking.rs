@@ -32,8 +32,14 @@ async fn a_partition_of_a_table_that_is_tracked_is_refused_and_the_table_stays_t
 #[tokio::test]
 async fn a_table_with_a_partition_that_is_tracked_by_itself_is_refused() {
     for triggers in BOTH {
-        let db = Tracked::with(PARTITIONED).await;
+        // Triggers for statements are there if it became a partition later.
+        let db = Tracked::with(&format!(
+            "{PARTITIONED}; ALTER TABLE t_1 DETACH PARTITION t_1_1"
+        ))
+        .await;
         db.track("t_1_1", Track::new().mask(["secret"]).triggers(triggers))
+            .await;
+        db.run("ALTER TABLE t_1 ATTACH PARTITION t_1_1 DEFAULT")
             .await;
         let refused = db.history.track(&name("t"), Track::new()).await;
         assert_eq!(
@@ -227,4 +233,21 @@ async fn a_trigger_that_got_another_name_is_found_and_no_change_is_recorded_twic
                 .unwrap();
         assert_eq!(triggers, 0);
     }
+}
+
+#[tokio::test]
+async fn a_trigger_of_somebody_else_with_the_name_of_one_makes_room_for_it() {
+    let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY); CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'").await;
+    db.track("t", Track::new()).await;
+    db.run("CREATE OR REPLACE TRIGGER \"00_tower_audit_row_changes_row\" AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION nothing()")
+        .await;
+    let found = db.history.verify().await.unwrap();
+    assert!(
+        matches!(found[0].1, Finding::MissingTrigger { .. }),
+        "{found:?}"
+    );
+    db.track("t", Track::new()).await;
+    db.assert_well().await;
+    db.run("INSERT INTO t VALUES (1)").await;
+    assert_eq!(db.changes().await.len(), 1);
 }

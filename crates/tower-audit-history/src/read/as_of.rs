@@ -10,7 +10,10 @@ use super::{
     stream::Stream,
     walk::{Backward, Forward, Step},
 };
-use crate::{History, HistoryError, migrate::look};
+use crate::{
+    History, HistoryError,
+    migrate::{look, look_at},
+};
 
 impl History {
     /// Returns what the row of this key was at this moment: a JSON object of the columns of the key.
@@ -31,7 +34,7 @@ impl History {
         key: &Columns,
         time: DateTime<Utc>,
     ) -> Result<AsOf, HistoryError> {
-        let mut tx = look(self).await?;
+        let mut tx = look_at(self, table).await?;
         let live = Live::find(self, &mut tx, table).await?;
         let key = live.spelled(&mut tx, key).await?;
         if time < live.begun_at || !live.is_as_noted || !live.is_covered {

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use tower_audit_core::changes::TableName;
 
 use super::{
-    Entry, Table, Track,
+    Entry, Table, Track, Triggers,
     books::{self, Before, Former},
     catalog,
     columns::{is_as_noted, with_their_columns},
@@ -100,6 +100,15 @@ impl History {
         let is_own = |name: &TableName| self.names.is_own(name);
         if is_own(table.name()) || above.iter().any(is_own) {
             return Err(HistoryError::OwnTable(table.name().clone()));
+        }
+        if let Some(of) = above
+            .first()
+            .filter(|_| table.track.triggers == Triggers::Statement)
+        {
+            return Err(HistoryError::StatementsOfPartition {
+                table: table.name().clone(),
+                of: of.clone(),
+            });
         }
         let of_others = triggers::there(connection, &self.names, &above).await?;
         if let Some(of) = of_others.into_iter().next() {
@@ -203,6 +212,14 @@ impl History {
         table: &Table,
     ) -> Result<(), HistoryError> {
         let function = signature(&self.names, table);
+        let owner = sqlx::query_scalar(OWNER).bind(self.names.quoted(""));
+        let owner: String = match &self.owner {
+            Some(owner) => owner.to_string(),
+            None => owner.fetch_one(&mut *connection).await?,
+        };
+        // First: who owned it before has a right to use it from then on, which is taken back.
+        let sql = format!("ALTER FUNCTION {function} OWNER TO {};", quoted(&owner));
+        execute(connection, sql).await?;
         let others = sqlx::query_scalar(OTHERS).bind(&function);
         let others: Vec<String> = others.fetch_all(&mut *connection).await?;
         let mut sql = format!("REVOKE ALL ON FUNCTION {function} FROM PUBLIC;");
@@ -213,9 +230,6 @@ impl History {
             "GRANT EXECUTE ON FUNCTION {function} TO {};",
             quoted(&table.found.owner)
         );
-        if let Some(owner) = &self.owner {
-            sql += &format!("ALTER FUNCTION {function} OWNER TO {};", quoted(owner));
-        }
         execute(connection, sql).await
     }
 }
@@ -257,6 +271,8 @@ async fn make_triggers(
     for wanted in wanted.iter().filter(|wanted| !wanted.trigger.is_inherited) {
         let is_there = |there: &&Trigger| is_well(there) && wanted.trigger.is_like(there);
         if there.iter().find(is_there).is_none() {
+            // Somebody may have given its name to a trigger of another function.
+            sql += &drop_sql(&wanted.trigger);
             sql += &wanted.sql;
             sql.push(';');
         }
@@ -378,7 +394,7 @@ pub(super) struct Source {
     pub(super) is_definer: bool,
     /// The settings with which it runs, as `name=value`.
     pub(super) settings: Vec<String>,
-    /// Who owns the table may use it, and nobody else but its own owner.
+    /// It belongs to the owner of the history; and who owns the table may use it, and nobody else.
     pub(super) is_for_owner_alone: bool,
 }
 
@@ -391,7 +407,8 @@ pub(super) async fn source(
 ) -> Result<Option<Source>, HistoryError> {
     let row = sqlx::query(
         "SELECT f.prosrc, f.prosecdef, coalesce(f.proconfig, '{}') AS settings, \
-             pg_catalog.has_function_privilege($3::name, f.oid, 'EXECUTE') AND NOT EXISTS (SELECT FROM \
+             pg_catalog.has_function_privilege($3::name, f.oid, 'EXECUTE') \
+             AND f.proowner = (SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = $4::regclass) AND NOT EXISTS (SELECT FROM \
                  pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) AS a \
                  WHERE a.grantee NOT IN (f.proowner, (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = $3))) AS is_for_owner_alone \
          FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS s ON s.oid = f.pronamespace \
@@ -400,6 +417,7 @@ pub(super) async fn source(
     .bind(history.names.schema())
     .bind(name)
     .bind(owner)
+    .bind(history.names.quoted(""))
     .fetch_optional(connection)
     .await?;
     let read = |row: sqlx::postgres::PgRow| -> sqlx::Result<_> {
@@ -412,6 +430,9 @@ pub(super) async fn source(
     };
     Ok(row.map(read).transpose()?)
 }
+
+/// Who owns the history.
+const OWNER: &str = "SELECT pg_catalog.pg_get_userbyid(c.relowner)::text FROM pg_catalog.pg_class AS c WHERE c.oid = $1::regclass";
 
 /// The roles that may use a function, but for its owner.
 const OTHERS: &str = "SELECT DISTINCT r.rolname::text FROM pg_catalog.pg_proc AS f, pg_catalog.aclexplode(f.proacl) AS a \

@@ -101,6 +101,10 @@ pub(super) fn with_partitions(table: &Table) -> Vec<TableName> {
 /// Returns whether the triggers of a table are those that it was to have until now, and fire: whatever its name was, and but for partitions
 /// that are new.
 pub(super) fn cover(names: &Names, table: &Table, there: &[Trigger]) -> bool {
+    if table.found.is_partition && table.track.triggers == Triggers::Statement {
+        // Statements that name the table above fire none of them.
+        return false;
+    }
     let is_well = |wanted: &Trigger| match there.iter().find(|there| wanted.fires_as(there)) {
         Some(there) => there.is_enabled,
         None => wanted.on != *table.name(),
@@ -117,9 +121,9 @@ fn one(names: &Names, table: &Table, on: &TableName, event: &str) -> Wanted {
             (None, None),
         ),
         "truncate" => ("TRUNCATE", TRUNCATE, (None, None)),
-        "insert" => ("INSERT", INSERT, (None, Some(NEW))),
-        "update" => ("UPDATE", UPDATE, (Some(OLD), Some(NEW))),
-        _ => ("DELETE", DELETE, (Some(OLD), None)),
+        "insert" => ("INSERT", INSERT, (None, Some(NEW_ROWS))),
+        "update" => ("UPDATE", UPDATE, (Some(OLD_ROWS), Some(NEW_ROWS))),
+        _ => ("DELETE", DELETE, (Some(OLD_ROWS), None)),
     };
     let referencing = match tables {
         (None, None) => String::new(),
@@ -212,8 +216,9 @@ const DELETE: i16 = 8;
 const UPDATE: i16 = 16;
 const TRUNCATE: i16 = 32;
 
-const OLD: &str = "old_rows";
-const NEW: &str = "new_rows";
+/// The transition tables, by names that nobody else gives to a table.
+pub(super) const OLD_ROWS: &str = "tower_audit_old_rows";
+pub(super) const NEW_ROWS: &str = "tower_audit_new_rows";
 
 /// Returns the query for triggers: those that have the names of this history, and those that call its functions under another name.
 fn sql(names: &Names, tables: &str) -> String {

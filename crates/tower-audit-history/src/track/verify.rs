@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use tower_audit_core::changes::TableName;
 
 use super::{
-    Entry, Table, Track,
+    Entry, Table, Track, Triggers,
     apply::{Source, source},
     books::Former,
     catalog,
@@ -104,8 +104,13 @@ pub enum Finding {
         /// The trigger.
         trigger: String,
     },
-    /// Others than the owner of the table may use the function of its triggers, or that one may not: nobody can make partitions then.
+    /// The function of the triggers does not belong to the owner of the history, or others than the owner of the table may use it, or that one may not.
     OtherPrivileges,
+    /// The table became a partition, and its triggers are those for statements: statements that name the table above leave no record.
+    StatementsOfPartition {
+        /// The table above.
+        of: TableName,
+    },
     /// The schema of the history belongs to a role that may drop it, and that is neither its owner nor a member of that role.
     SchemaOfAnother {
         /// The role.
@@ -122,12 +127,8 @@ impl fmt::Display for Finding {
         match self {
             Self::Gone => f.write_str("the table is gone: untrack it"),
             Self::RenamedTable { to } => write!(f, "the table is called {to} now: track it under that name"),
-            Self::MissingTrigger { on, trigger } => {
-                write!(f, "{on} has no trigger {trigger}, so changes are not recorded: track the table again")
-            }
-            Self::DisabledTrigger { on, trigger } => {
-                write!(f, "the trigger {trigger} of {on} is disabled, so changes are not recorded: track the table again")
-            }
+            Self::MissingTrigger { on, trigger } => write!(f, "{on} has no trigger {trigger} as it should be, so changes are not recorded: track the table again"),
+            Self::DisabledTrigger { on, trigger } => write!(f, "the trigger {trigger} of {on} is disabled, so changes are not recorded: track the table again"),
             Self::MissingFunction => f.write_str("the function of the triggers is gone: track the table again"),
             Self::OtherFunction => {
                 f.write_str("the function of the triggers was changed, or made by another version: track the table again")
@@ -145,7 +146,10 @@ impl fmt::Display for Finding {
                 write!(f, "{on}, which is none of its partitions any more, has its trigger {trigger}: track the table again")
             }
             Self::OtherPrivileges => {
-                f.write_str("the function of the triggers is not for the owner of the table alone, who needs it for partitions: track the table again")
+                f.write_str("the function of the triggers is not the history's own, or not for the owner of the table alone, who needs it for partitions: track the table again")
+            }
+            Self::StatementsOfPartition { of } => {
+                write!(f, "it is a partition of {of} now, and statements that name that one are not recorded: track it with triggers for rows")
             }
             Self::SchemaOfAnother { owner } => {
                 write!(f, "the schema of the history belongs to {owner}, who may drop it: give it to the owner of the history (ALTER SCHEMA ... OWNER TO)")
@@ -243,6 +247,11 @@ async fn of_table(
     mut findings: Vec<Finding>,
 ) -> Result<Vec<Finding>, HistoryError> {
     findings.extend(other_triggers(history, connection, table).await?);
+    if table.track.triggers == Triggers::Statement {
+        let above = catalog::above(connection, table.name()).await?;
+        let of = above.into_iter().next();
+        findings.extend(of.map(|of| Finding::StatementsOfPartition { of }));
+    }
     let stray = stray_triggers(history, connection, table, &entry.function).await?;
     findings.extend(stray.into_iter().map(|stray| Finding::StrayTrigger {
         on: stray.on,

@@ -243,19 +243,41 @@ impl Cx<'_> {
         )
     }
 
-    /// Returns the table that is tracked, of which the one with the row may be a partition.
-    fn tracked(&self) -> &'static str {
-        match (
-            self.table.found.is_partitioned,
-            self.table.found.is_partition,
-        ) {
-            (false, _) => "TG_RELID",
-            (true, false) => "pg_partition_root(TG_RELID)",
-            // The partition of another one: the last of those above that has this trigger.
-            (true, true) => {
+    /// Returns the variables of the function that say which table it is: in a statement over rows they tell it from a column.
+    fn declarations(&self) -> String {
+        let is_partitioned = self.table.found.is_partitioned;
+        let tracked = match is_partitioned {
+            false => "TG_RELID".to_owned(),
+            // The last of those above that has a trigger with this function: not all that is above is tracked.
+            true => format!(
                 "(SELECT above.relid FROM pg_partition_ancestors(TG_RELID) WITH ORDINALITY AS above (relid, place) \
-                 JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = above.relid AND g.tgname = TG_NAME ORDER BY above.place DESC LIMIT 1)"
+                 JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = above.relid AND g.tgfoid = to_regprocedure({}) \
+                 ORDER BY above.place DESC LIMIT 1)",
+                literal(&signature(self.names, self.table))
+            ),
+        };
+        match self.table.track.triggers {
+            Triggers::Row if !is_partitioned => String::new(),
+            Triggers::Row => format!(" tracked oid := {tracked};"),
+            Triggers::Statement => {
+                format!(" op text := TG_OP; relid oid := TG_RELID; tracked oid := {tracked};")
             }
+        }
+    }
+
+    /// Returns the table that is tracked, of which the one with the row may be a partition: NULL if it is none any more.
+    fn tracked(&self) -> &'static str {
+        match self.table.track.triggers {
+            Triggers::Row if !self.table.found.is_partitioned => "TG_RELID",
+            Triggers::Row | Triggers::Statement => "tower_audit.tracked",
+        }
+    }
+
+    /// Returns the table with the row.
+    fn relid(&self) -> &'static str {
+        match self.table.track.triggers {
+            Triggers::Row => "TG_RELID",
+            Triggers::Statement => "tower_audit.relid",
         }
     }
 
@@ -301,8 +323,9 @@ impl Cx<'_> {
         format!(
             "current_setting('transaction_isolation') IN ('repeatable read', 'serializable') OR {tracked} IS NULL \
              OR EXISTS (SELECT FROM pg_catalog.pg_attribute AS f \
-             WHERE f.attrelid IN (TG_RELID, {tracked}) AND f.attnum > 0 AND NOT f.attisdropped AND f.atttypid >= 16384)",
-            tracked = self.tracked()
+             WHERE f.attrelid IN ({relid}, {tracked}) AND f.attnum > 0 AND NOT f.attisdropped AND f.atttypid >= 16384)",
+            tracked = self.tracked(),
+            relid = self.relid()
         )
     }
 

@@ -11,7 +11,7 @@ pub(super) fn body(cx: &Cx<'_>) -> String {
     format!(
         "\
 {CONTEXT}
-  o jsonb; n jsonb; k jsonb; p jsonb;
+  o jsonb; n jsonb; k jsonb; p jsonb;{declarations}
 BEGIN
   BEGIN
     IF TG_OP = 'UPDATE' THEN
@@ -33,6 +33,7 @@ BEGIN
 {without_context}  {insert} VALUES (lower(TG_OP), {table_name}, k, p, o, n, {WHO});
   RETURN NULL;
 END",
+        declarations = cx.declarations(),
         update = update(cx),
         shape_of_both = cx.shape(&["NEW", "OLD"]),
         shape_of_new = cx.shape(&["NEW"]),

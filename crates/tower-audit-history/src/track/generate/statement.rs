@@ -4,10 +4,15 @@ use super::{
     CONTEXT, Cx, OTHER_COLUMNS, WHO,
     value::{differs, moves},
 };
-use crate::{names::literal, track::table::Column};
+use crate::{
+    names::literal,
+    track::{
+        table::Column,
+        triggers::{NEW_ROWS, OLD_ROWS},
+    },
+};
 
-/// Returns what the function does. It makes sure that the rows are those of the statement: without transition tables their names would be
-/// those of whatever tables, or views, somebody has made for the session.
+/// Returns what the function does.
 ///
 /// The rows of the two transition tables are paired by their order: the executor adds the old and the new version of a row to them in one
 /// go (`AfterTriggerSaveEvent`). By their keys they could not be paired, because an update may change those.
@@ -16,40 +21,53 @@ pub(super) fn body(cx: &Cx<'_>) -> String {
     format!(
         "\
 {CONTEXT}
-  op text := TG_OP; is_any boolean := false; one_row record;
+  is_any boolean := false; one_row record;{declarations}
 BEGIN
-  IF TG_OP <> 'TRUNCATE' AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS f WHERE f.tgrelid = TG_RELID AND f.tgname = TG_NAME
-      AND (TG_OP = 'INSERT' OR f.tgoldtable = 'old_rows') AND (TG_OP = 'DELETE' OR f.tgnewtable = 'new_rows')) THEN
-    RAISE EXCEPTION 'this is a function of the triggers of a history' USING ERRCODE = 'insufficient_privilege';
+{are_its_own}{without_context}  IF TG_OP = 'TRUNCATE' THEN
+    {insert} VALUES ('truncate', {table_name}, '{{}}', NULL, {truncated}, NULL, {WHO});
+    RETURN NULL;
   END IF;
-{without_context}  BEGIN
+  BEGIN
 {identity}    IF TG_OP = 'UPDATE' THEN
-      FOR one_row IN SELECT count({shape}) FROM new_rows AS {r} LOOP END LOOP;
-      FOR one_row IN SELECT count({shape}) FROM old_rows AS {r} LOOP END LOOP;
+      FOR one_row IN SELECT count({shape}) FROM {NEW_ROWS} AS {r} LOOP END LOOP;
+      FOR one_row IN SELECT count({shape}) FROM {OLD_ROWS} AS {r} LOOP END LOOP;
 {update}
     ELSIF TG_OP = 'INSERT' THEN
-      FOR one_row IN SELECT count({shape}) FROM new_rows AS {r} LOOP END LOOP;
+      FOR one_row IN SELECT count({shape}) FROM {NEW_ROWS} AS {r} LOOP END LOOP;
       {inserted};
-    ELSIF TG_OP = 'DELETE' THEN
-      FOR one_row IN SELECT count({shape}) FROM old_rows AS {r} LOOP END LOOP;
-      {deleted};
     ELSE
-      {insert} VALUES ('truncate', {table_name}, '{{}}', NULL, {truncated}, NULL, {WHO});
+      FOR one_row IN SELECT count({shape}) FROM {OLD_ROWS} AS {r} LOOP END LOOP;
+      {deleted};
     END IF;
   EXCEPTION WHEN {OTHER_COLUMNS} THEN
 {untyped}  END;
   RETURN NULL;
 END",
+        declarations = cx.declarations(),
+        are_its_own = are_its_own(),
         without_context = without_context(cx),
         identity = identity(cx),
         shape = cx.shape(&[&r]),
         update = updated(cx),
-        inserted = whole(cx, "insert", "new_rows"),
-        deleted = whole(cx, "delete", "old_rows"),
+        inserted = whole(cx, "insert", NEW_ROWS),
+        deleted = whole(cx, "delete", OLD_ROWS),
         insert = cx.insert(),
         table_name = cx.table_name(),
         truncated = cx.truncated(),
         untyped = untyped(cx),
+    )
+}
+
+/// Returns what makes sure that the rows are those of the statement: without transition tables their names would be those of whatever tables, or
+/// views, somebody has made for the session. So nobody may have any of these names. What a trigger is called, and which tables it has, would not tell: it
+/// can be changed while the trigger runs, and a transaction may see the catalog as it was.
+fn are_its_own() -> String {
+    format!(
+        "  IF to_regclass('pg_temp.{OLD_ROWS}') IS NOT NULL OR to_regclass('pg_temp.{NEW_ROWS}') IS NOT NULL THEN
+    RAISE EXCEPTION 'this is a function of the triggers of a history' USING ERRCODE = 'insufficient_privilege',
+      HINT = 'drop the temporary tables and views whose names begin with tower_audit_';
+  END IF;
+"
     )
 }
 
@@ -60,7 +78,7 @@ fn identity(cx: &Cx<'_>) -> String {
         return String::new();
     }
     format!(
-        "    IF TG_OP <> 'TRUNCATE' AND ({}) IS NOT TRUE THEN RAISE datatype_mismatch; END IF;\n",
+        "    IF ({}) IS NOT TRUE THEN RAISE datatype_mismatch; END IF;\n",
         same.join(" AND ")
     )
 }
@@ -73,8 +91,8 @@ fn without_context(cx: &Cx<'_>) -> String {
     }
     format!(
         "  IF TG_OP = 'TRUNCATE' THEN is_any := true;
-  ELSIF TG_OP = 'DELETE' THEN SELECT EXISTS (SELECT FROM old_rows) INTO is_any;
-  ELSE SELECT EXISTS (SELECT FROM new_rows) INTO is_any;
+  ELSIF TG_OP = 'DELETE' THEN SELECT EXISTS (SELECT FROM {OLD_ROWS}) INTO is_any;
+  ELSE SELECT EXISTS (SELECT FROM {NEW_ROWS}) INTO is_any;
   END IF;
   IF is_any THEN
 {check}  END IF;
@@ -86,7 +104,7 @@ fn without_context(cx: &Cx<'_>) -> String {
 fn whole(cx: &Cx<'_>, operation: &str, rows: &str) -> String {
     let (all, nothing) = (cx.object(&cx.table.columns, "r"), "NULL");
     let (old, new) = match rows {
-        "old_rows" => (all.as_str(), nothing),
+        OLD_ROWS => (all.as_str(), nothing),
         _ => (nothing, all.as_str()),
     };
     format!(
@@ -105,14 +123,14 @@ fn updated(cx: &Cx<'_>) -> String {
         return format!("      {update};");
     }
     format!(
-        "      IF (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows) THEN
+        "      IF (SELECT count(*) FROM {OLD_ROWS}) = (SELECT count(*) FROM {NEW_ROWS}) THEN
         {update};
       ELSE
         {};
         {};
       END IF;",
-        whole(cx, "delete", "old_rows"),
-        whole(cx, "insert", "new_rows"),
+        whole(cx, "delete", OLD_ROWS),
+        whole(cx, "insert", NEW_ROWS),
     )
 }
 
@@ -138,8 +156,8 @@ fn update(cx: &Cx<'_>) -> String {
     let place = free(cx, "tower_audit_place");
     format!(
         "{} SELECT 'update', {}, {}, {old_key}, {old}, {}, {WHO} \
-         FROM (SELECT *, row_number() OVER () AS {place} FROM old_rows) AS a \
-         JOIN (SELECT *, row_number() OVER () AS {place} FROM new_rows) AS b ON a.{place} = b.{place} WHERE {}",
+         FROM (SELECT *, row_number() OVER () AS {place} FROM {OLD_ROWS}) AS a \
+         JOIN (SELECT *, row_number() OVER () AS {place} FROM {NEW_ROWS}) AS b ON a.{place} = b.{place} WHERE {}",
         cx.insert(),
         cx.table_name(),
         cx.key("b"),
@@ -180,14 +198,14 @@ fn free(cx: &Cx<'_>, name: &str) -> String {
 fn untyped(cx: &Cx<'_>) -> String {
     let (r, i) = (free(cx, "tower_audit_row"), free(cx, "tower_audit_place"));
     let pairs = format!(
-        "(SELECT row_number() OVER () AS {i}, {r} FROM old_rows AS {r}) AS a \
-         JOIN (SELECT row_number() OVER () AS {i}, {r} FROM new_rows AS {r}) AS b ON a.{i} = b.{i}"
+        "(SELECT row_number() OVER () AS {i}, {r} FROM {OLD_ROWS} AS {r}) AS a \
+         JOIN (SELECT row_number() OVER () AS {i}, {r} FROM {NEW_ROWS} AS {r}) AS b ON a.{i} = b.{i}"
     );
     let (old, new) = (format!("to_jsonb(a.{r})"), format!("to_jsonb(b.{r})"));
     let (one, old_rows, new_rows) = (
         format!("to_jsonb({r})"),
-        format!("old_rows AS {r}"),
-        format!("new_rows AS {r}"),
+        format!("{OLD_ROWS} AS {r}"),
+        format!("{NEW_ROWS} AS {r}"),
     );
     let nothing = format!(
         "{} VALUES (lower(TG_OP), {}, NULL, NULL, NULL, NULL, {WHO});",
