@@ -30,7 +30,8 @@ CREATE TABLE control_plane.ai_trails (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX idx_ai_trails_project ON control_plane.ai_trails (project_id, started_at, message_id);
-CREATE INDEX idx_ai_trails_slowest ON control_plane.ai_trails (project_id, day, latency_micros) WHERE latency_micros IS NOT NULL;
+CREATE INDEX idx_ai_trails_slowest ON control_plane.ai_trails (project_id, day, latency_micros) INCLUDE (message_id)
+    WHERE latency_micros IS NOT NULL;
 CREATE INDEX idx_ai_trails_age ON control_plane.ai_trails (age);
 CREATE INDEX idx_ai_trails_pending ON control_plane.ai_trails (started_at) WHERE status = 'pending';
 CREATE INDEX idx_ai_trails_audit ON control_plane.ai_trails (audit_id) WHERE audit_id IS NOT NULL;
