@@ -16,6 +16,9 @@ use tower_audit::{
     spool::{self, ProcessState, Spool},
 };
 
+use tower_audit_ai::{PgTrails, SqliteTrails};
+use tower_audit_history::History;
+
 use super::{Said, said};
 use crate::support::{
     LIMIT,
@@ -391,6 +394,34 @@ const PASSWORD: Option<&str> = Some("correct horse");
 const ALICE: &str = "authorization: Basic YWxpY2U6Y29ycmVjdCBob3JzZQ==";
 /// `alice:wrong horse`
 const WRONG: &str = "authorization: Basic YWxpY2U6d3JvbmcgaG9yc2U=";
+
+#[tokio::test]
+async fn what_else_is_in_the_database_is_served_where_it_is_there() {
+    let (sqlite, postgres) = (Sqlite::migrated().await, Postgres::migrated().await);
+    for (url, is_postgres) in [(&sqlite.url, false), (&postgres.url, true)] {
+        let served = Served::start(url, &[], PASSWORD).await;
+        assert_eq!(served.get("/audit/view/ai").await.status, 404);
+        served.stops().await;
+        match is_postgres {
+            true => {
+                PgTrails::new(postgres.pool.clone())
+                    .migrate()
+                    .await
+                    .unwrap();
+                History::new(postgres.pool.clone()).migrate().await.unwrap();
+            }
+            false => SqliteTrails::new(sqlite.pool.clone())
+                .migrate()
+                .await
+                .unwrap(),
+        }
+        let served = Served::start(url, &[], PASSWORD).await;
+        assert_eq!(served.get("/audit/view/ai").await.status, 200);
+        let document = served.get("/audit/openapi.json").await.body;
+        assert_eq!(document.contains("/events/{id}/changes"), is_postgres);
+        served.stops().await;
+    }
+}
 
 #[tokio::test]
 async fn whoever_knows_the_password_looks_and_every_look_is_a_row() {

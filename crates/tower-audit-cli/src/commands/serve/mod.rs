@@ -15,7 +15,9 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use tokio::{net::TcpListener, sync::oneshot};
+use tower_audit_ai::{PgTrails, SqliteTrails};
 use tower_audit_core::{Auditor, EventId, EventReader as _, EventWriter as _};
+use tower_audit_history::History;
 use tower_audit_sqlx::AnyStore;
 use tower_audit_web::AuditWeb;
 use tracing_subscriber::filter::LevelFilter;
@@ -83,7 +85,7 @@ pub(super) async fn run(
     password.print(&format!("http://{address}{BASE}"));
     let served = serve(
         listener,
-        app(store, &auditor, &password, address, args),
+        app(store, &auditor, &password, address, args, settings).await,
         stop,
     )
     .await;
@@ -122,12 +124,42 @@ async fn auditor(store: &AnyStore, is_unrecorded: bool) -> anyhow::Result<Audito
     Ok(auditor.start(store.clone()))
 }
 
-fn app(
+/// Adds what else is in the database: which rows requests changed, and what calls of models cost.
+async fn with_the_rest(web: AuditWeb, store: &AnyStore, settings: &Settings) -> AuditWeb {
+    match store {
+        AnyStore::Postgres(store) => {
+            let trails = PgTrails::new(store.pool().clone());
+            let web = match trails.check().await {
+                Ok(_) => web.ai(trails),
+                Err(_) => web,
+            };
+            let mut history = History::builder(store.pool().clone());
+            if let Some(schema) = &settings.schema {
+                history = history.schema(schema);
+            }
+            match history.build() {
+                Ok(history) if history.status().await.is_ok() => web.changes(history),
+                _ => web,
+            }
+        }
+        AnyStore::Sqlite(store) => {
+            let trails = SqliteTrails::new(store.pool().clone());
+            match trails.check().await {
+                Ok(_) => web.ai(trails),
+                Err(_) => web,
+            }
+        }
+        _ => web,
+    }
+}
+
+async fn app(
     store: AnyStore,
     auditor: &Auditor,
     password: &Password,
     address: SocketAddr,
     args: Serve,
+    settings: &Settings,
 ) -> Router {
     let login = Login {
         password: password.digest(),
@@ -135,7 +167,12 @@ fn app(
         sees_personal_data: !args.hide_personal,
         may_export: !args.no_export,
     };
-    let web = AuditWeb::new(store, move |head: &Parts| login.access(head), auditor);
+    let web = AuditWeb::new(
+        store.clone(),
+        move |head: &Parts| login.access(head),
+        auditor,
+    );
+    let web = with_the_rest(web, &store, settings).await;
     let hosts = Hosts::new(address, args.hosts);
     Router::new()
         .route("/", to_base())
