@@ -67,6 +67,10 @@ mod placeholder;
 mod postgres;
 mod record;
 mod retention;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod slowest;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;

@@ -109,9 +109,22 @@ impl Trails {
             return;
         }
         let after = state.trail(id);
-        note(&mut self.tallies, before.as_ref(), after.as_ref(), zone);
+        self.add(before.as_ref(), after.as_ref(), zone);
         self.by_age.insert((state.age_micros(), id.clone()));
         self.states.insert(id.clone(), state);
+    }
+
+    /// Adds up that a trail is another one now.
+    fn add(&mut self, before: Option<&Trail>, after: Option<&Trail>, zone: Tz) {
+        let mut deltas = BTreeMap::new();
+        note(&mut deltas, before, after, zone);
+        for (key, delta) in deltas {
+            let mut tally = self.tallies.remove(&key).unwrap_or_default();
+            tally += &delta.tally;
+            if !tally.is_zero() {
+                self.tallies.insert(key, tally);
+            }
+        }
     }
 
     /// Forgets a trail; returns whether it was one, of which the begin has arrived.
@@ -198,19 +211,13 @@ impl TrailStore for MemoryTrails {
     }
 
     async fn analytics(&self, project_id: &str, days: Days) -> Result<Analytics, StoreError> {
-        let mut analytics = Analytics::default();
-        let (mut by_day, mut by_model) = (BTreeMap::new(), BTreeMap::new());
-        for (key, tally) in &self.trails().tallies {
-            if key.project_id == project_id && days.have(key.day) {
-                analytics.total += tally;
-                *by_day.entry(key.day).or_insert_with(Tally::default) += tally;
-                *by_model
-                    .entry(key.model.clone())
-                    .or_insert_with(Tally::default) += tally;
-            }
-        }
-        analytics.by_day = by_day.into_iter().collect();
-        analytics.by_model = by_model.into_iter().collect();
+        let mut analytics = {
+            let trails = self.trails();
+            let tallies = trails.tallies.iter();
+            let asked =
+                tallies.filter(|(key, _)| key.project_id == project_id && days.have(key.day));
+            Analytics::sum(asked.map(|(key, tally)| (key.day, key.model.as_str(), tally)))
+        };
         let mut found = self.of_project(project_id);
         let zone = self.shared.zone;
         found.retain(|trail| days.have(trail.started_at.with_timezone(&zone).date_naive()));
@@ -235,6 +242,7 @@ impl TrailStore for MemoryTrails {
         }
         tallies.retain(|key, _| is_whole(key.day));
         trails.tallies.retain(|key, _| !is_whole(key.day));
+        let tallies = tallies.into_iter().map(|(key, delta)| (key, delta.tally));
         trails.tallies.extend(tallies);
         let days: BTreeSet<NaiveDate> = trails.tallies.keys().map(|key| key.day).collect();
         let whole = days.into_iter().filter(|day| is_whole(*day)).count();

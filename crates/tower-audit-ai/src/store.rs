@@ -1,11 +1,13 @@
 //! Where trails are kept: one trait, whatever it is.
 
-use std::{fmt, future::Future, str::FromStr};
+use std::{collections::BTreeMap, fmt, future::Future, str::FromStr};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use tower_audit_core::{EventWriter, PageSize, StoreError};
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::kept::around;
 use crate::{MessageId, Tally, Trail, TrailChange};
 
 /// Keeps trails.
@@ -101,6 +103,13 @@ impl Days {
         (within(self.first), within(self.last))
     }
 
+    /// Returns two moments between which these days are, in any time zone.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn around(&self) -> (DateTime<Utc>, DateTime<Utc>) {
+        let (first, last) = self.within();
+        (around(first).0, around(last).1)
+    }
+
     pub(crate) fn have(&self, day: NaiveDate) -> bool {
         (self.first..=self.last).contains(&day)
     }
@@ -120,6 +129,27 @@ pub struct Analytics {
     pub slowest: Vec<Trail>,
     /// The ten that began last.
     pub recent: Vec<Trail>,
+}
+
+impl Analytics {
+    /// Returns what these days and models add up to. No trail is named yet.
+    pub(crate) fn sum<'a>(tallies: impl Iterator<Item = (NaiveDate, &'a str, &'a Tally)>) -> Self {
+        let mut total = Tally::default();
+        let (mut by_day, mut by_model) = (BTreeMap::new(), BTreeMap::new());
+        for (day, model, tally) in tallies {
+            total += tally;
+            *by_day.entry(day).or_insert_with(Tally::default) += tally;
+            *by_model
+                .entry(model.to_owned())
+                .or_insert_with(Tally::default) += tally;
+        }
+        Self {
+            total,
+            by_day: by_day.into_iter().collect(),
+            by_model: by_model.into_iter().collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Trails, the newest first.

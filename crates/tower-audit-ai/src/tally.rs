@@ -191,20 +191,39 @@ impl Neg for Tally {
     }
 }
 
+/// What changes about a day's calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Delta {
+    /// What is to be added.
+    pub(crate) tally: Tally,
+    /// How many microseconds the slowest call took of those that were noted.
+    pub(crate) slowest_micros: i64,
+}
+
+impl Delta {
+    /// Returns whether it changes nothing.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn is_zero(&self) -> bool {
+        self.tally.is_zero() && self.slowest_micros == 0
+    }
+}
+
 /// Notes that a trail is another one now: what it was is taken away, and what it is is added.
 pub(crate) fn note(
-    tallies: &mut BTreeMap<TallyKey, Tally>,
+    deltas: &mut BTreeMap<TallyKey, Delta>,
     before: Option<&Trail>,
     after: Option<&Trail>,
     zone: Tz,
 ) {
-    let before = before.map(|trail| Tally::of(trail, zone));
-    let before = before.map(|(key, tally)| (key, -tally));
-    let after = after.map(|trail| Tally::of(trail, zone));
-    for (key, tally) in before.into_iter().chain(after) {
-        *tallies.entry(key).or_default() += &tally;
+    if let Some((key, tally)) = before.map(|trail| Tally::of(trail, zone)) {
+        deltas.entry(key).or_default().tally += &-tally;
     }
-    tallies.retain(|_, tally| !tally.is_zero());
+    if let Some((key, tally)) = after.map(|trail| Tally::of(trail, zone)) {
+        let delta = deltas.entry(key).or_default();
+        // It is the latency of one call.
+        delta.slowest_micros = delta.slowest_micros.max(tally.latency_micros);
+        delta.tally += &tally;
+    }
 }
 
 /// The columns of the [counts](Tally::counts), in their order.

@@ -11,7 +11,7 @@ use tower_audit_ai::{
 };
 use tower_audit_core::{Actor, EventId, PageSize};
 
-use super::support::{Caught, all_days, changes, dollars, get, id, write};
+use super::support::{Caught, ZONE, all_days, changes, dollars, get, id, write};
 
 macro_rules! mount_contract {
     ($fresh:path, $store:expr) => {
@@ -31,6 +31,7 @@ macro_rules! mount_contract {
             calls_add_up_by_day_and_model_to_the_last_decimal,
             a_day_is_one_of_the_time_zone_of_the_store,
             the_slowest_and_the_newest_are_named,
+            the_slowest_and_the_newest_of_many_days_are_named_after_slower_ones_were_deleted,
             pages_follow_each_other_without_a_gap,
             batches_at_the_same_time_count_every_call_once,
         );
@@ -416,6 +417,59 @@ pub(super) async fn the_slowest_and_the_newest_are_named(store: impl TrailStore)
     };
     assert_eq!(names(&analytics.recent), named(&mut (0..10)));
     assert_eq!(names(&analytics.slowest), named(&mut (4..14).rev()));
+}
+
+pub(super) async fn the_slowest_and_the_newest_of_many_days_are_named_after_slower_ones_were_deleted(
+    store: impl TrailStore,
+) {
+    // Who began earlier took longer.
+    let now = Utc::now();
+    let recorded = changes(async |trails| {
+        for days in 0..40 {
+            let message = format!("{days}");
+            begin(trails, &message, "p", now - TimeDelta::days(days));
+            trails.complete(&id(&message), Usage::default(), None, Vec::new());
+        }
+    })
+    .await;
+    write(&store, &recorded).await;
+    // A later batch of the same days, of which nothing has ended.
+    let pending = changes(async |trails| {
+        for days in 30..40 {
+            let message = format!("{}", 1_000 + days);
+            begin(trails, &message, "p", now - TimeDelta::days(days));
+        }
+    })
+    .await;
+    write(&store, &pending).await;
+    let named = async |days: Days| {
+        let analytics = store.analytics("p", days).await.unwrap();
+        let names = |trails: &[Trail]| -> Vec<i64> {
+            let ids = trails.iter().map(|trail| trail.message_id.as_str());
+            ids.map(|id| id.parse().unwrap()).collect()
+        };
+        (names(&analytics.slowest), names(&analytics.recent))
+    };
+    let all = named(all_days()).await;
+    assert_eq!(all, ((30..40).rev().collect(), (0..10).collect()));
+
+    store
+        .cleanup(now - TimeDelta::hours(24 * 24 + 12))
+        .await
+        .unwrap();
+
+    let left = named(all_days()).await;
+    assert_eq!(left, ((15..25).rev().collect(), (0..10).collect()));
+    let day = |days| {
+        (now - TimeDelta::days(days))
+            .with_timezone(&ZONE)
+            .date_naive()
+    };
+    let old = named(Days::new(day(12), day(10))).await;
+    let of_then: Vec<i64> = (0..25)
+        .filter(|days| (day(12)..=day(10)).contains(&day(*days)))
+        .collect();
+    assert_eq!(old, (of_then.iter().rev().copied().collect(), of_then));
 }
 
 pub(super) async fn pages_follow_each_other_without_a_gap(store: impl TrailStore) {

@@ -36,8 +36,8 @@ async fn sums_that_somebody_changed_by_hand_are_counted_again() {
     .await;
     write(&store, &recorded).await;
     let right = store.analytics("p", all_days()).await.unwrap();
-    let wrong = "UPDATE ai_trails_tallies SET calls = 99, costs = '{}'; \
-         INSERT INTO ai_trails_tallies SELECT 'p', '2026-01-01', model, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '{}' FROM ai_trails_tallies";
+    let wrong = "UPDATE ai_trails_tallies SET calls = 99, slowest_micros = 0, costs = '{}'; \
+         INSERT INTO ai_trails_tallies SELECT 'p', '2026-01-01', model, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '{}' FROM ai_trails_tallies";
     sqlx::raw_sql(wrong).execute(&database.pool).await.unwrap();
     assert_ne!(store.analytics("p", all_days()).await.unwrap(), right);
     assert_eq!(store.recount().await.unwrap(), 2);

@@ -52,6 +52,8 @@ CREATE TABLE control_plane.ai_trails_tallies (
     reasoning_tokens  bigint NOT NULL,
     ended             bigint NOT NULL,
     latency_micros    bigint NOT NULL,
+    -- The slowest call took no longer; it may have been deleted.
+    slowest_micros    bigint NOT NULL,
     PRIMARY KEY (project_id, day, model)
 ) WITH (fillfactor = 50);
 

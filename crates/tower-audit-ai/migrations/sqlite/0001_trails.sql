@@ -52,6 +52,8 @@ CREATE TABLE ai_trails_tallies (
     reasoning_tokens  INTEGER NOT NULL,
     ended             INTEGER NOT NULL,
     latency_micros    INTEGER NOT NULL,
+    -- The slowest call took no longer; it may have been deleted.
+    slowest_micros    INTEGER NOT NULL,
     -- By currency what was claimed and what was computed, as decimals in text: `{"USD": {"claimed": "0.3", "computed": "0"}}`.
     costs             TEXT    NOT NULL,
     PRIMARY KEY (project_id, day, model)

@@ -9,10 +9,11 @@ use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgPool, Row as _, types::Json};
 
 use crate::{
-    Currency, MessageId, Tally, TrailChange,
+    Currency, MessageId, TrailChange,
     kept::{Kept, around, is_too_late, is_whole},
     record::{State, moment},
-    tally::{Costs, TallyKey, note},
+    sql::{message_id, said, unreadable},
+    tally::{Costs, Delta, TallyKey, note},
 };
 
 /// Writes a batch in one transaction: what was said of each trail is joined with what is there, and what that changes is added up.
@@ -41,10 +42,7 @@ async fn settings(connection: &mut PgConnection) -> sqlx::Result<(Tz, DateTime<U
          FROM control_plane.ai_trails_settings FOR SHARE";
     let row = sqlx::query(settings).fetch_one(connection).await?;
     let zone: &str = row.try_get("zone")?;
-    let zone = zone
-        .parse()
-        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    Ok((zone, row.try_get("too_late")?))
+    Ok((zone.parse().map_err(unreadable)?, row.try_get("too_late")?))
 }
 
 /// Counts the trails of each day again of which all are there.
@@ -80,7 +78,7 @@ pub(super) async fn recount(pool: &PgPool) -> sqlx::Result<u64> {
 struct Writes {
     zone: Tz,
     too_late: DateTime<Utc>,
-    tallies: BTreeMap<TallyKey, Tally>,
+    deltas: BTreeMap<TallyKey, Delta>,
 }
 
 impl Writes {
@@ -88,7 +86,7 @@ impl Writes {
         Self {
             zone,
             too_late,
-            tallies: BTreeMap::new(),
+            deltas: BTreeMap::new(),
         }
     }
 
@@ -105,9 +103,8 @@ impl Writes {
             .await?;
         let (mut changed, mut gone) = (Columns::default(), Vec::new());
         for row in rows {
-            let id: &str = row.try_get("message_id")?;
-            let Json(before): Json<State> = row.try_get("state")?;
-            let Some((id, coming)) = incoming.remove_entry(id) else {
+            let (id, before) = said(&row)?;
+            let Some(coming) = incoming.remove(&id) else {
                 continue;
             };
             let mut after = before.clone();
@@ -155,8 +152,7 @@ impl Writes {
             .fetch_all(connection)
             .await?;
         for row in inserted {
-            let id: &str = row.try_get(0)?;
-            if let Some((id, state)) = incoming.remove_entry(id) {
+            if let Some((id, state)) = incoming.remove_entry(&message_id(&row)?) {
                 self.note(&id, None, &state);
             }
         }
@@ -169,11 +165,7 @@ impl Writes {
         let of_day = sqlx::query(OF_DAY).bind(day).bind(from).bind(until);
         let mut rows = of_day.fetch(connection);
         while let Some(row) = rows.try_next().await? {
-            let id: &str = row.try_get("message_id")?;
-            let id = id
-                .parse()
-                .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-            let Json(state): Json<State> = row.try_get("state")?;
+            let (id, state) = said(&row)?;
             self.note(&id, None, &state);
         }
         Ok(())
@@ -182,17 +174,13 @@ impl Writes {
     fn note(&mut self, id: &MessageId, before: Option<&State>, after: &State) {
         let before = before.and_then(|state| state.trail(id));
         let after = after.trail(id);
-        note(
-            &mut self.tallies,
-            before.as_ref(),
-            after.as_ref(),
-            self.zone,
-        );
+        note(&mut self.deltas, before.as_ref(), after.as_ref(), self.zone);
     }
 
     /// Adds what the batch changes to what there was.
-    async fn add_up(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        let keys: Vec<&TallyKey> = self.tallies.keys().collect();
+    async fn add_up(&mut self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        self.deltas.retain(|_, delta| !delta.is_zero());
+        let keys: Vec<&TallyKey> = self.deltas.keys().collect();
         if keys.is_empty() {
             return Ok(());
         }
@@ -202,20 +190,23 @@ impl Writes {
             .bind(days)
             .bind(models);
         for column in 0..11 {
-            let counts = self.tallies.values().map(|tally| tally.counts()[column]);
+            let counts = self.deltas.values();
+            let counts = counts.map(|delta| delta.tally.counts()[column]);
             add = add.bind(counts.collect::<Vec<i64>>());
         }
+        let slowest = self.deltas.values().map(|delta| delta.slowest_micros);
+        let add = add.bind(slowest.collect::<Vec<i64>>());
         add.execute(&mut *connection).await?;
         self.add_costs(connection).await
     }
 
     async fn add_costs(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
         let costs: Vec<(&TallyKey, Currency, Costs)> = self
-            .tallies
+            .deltas
             .iter()
-            .flat_map(|(key, tally)| {
-                tally
-                    .costs
+            .flat_map(|(key, delta)| {
+                let costs = &delta.tally.costs;
+                costs
                     .iter()
                     .map(move |(currency, costs)| (key, *currency, *costs))
             })
@@ -335,15 +326,15 @@ const UPDATE: &str = concat!(
 
 const ADD_TALLIES: &str = "\
 INSERT INTO control_plane.ai_trails_tallies AS t (project_id, day, model, calls, completed, failed, unknown, prompt_tokens,
-    completion_tokens, total_tokens, cached_tokens, reasoning_tokens, ended, latency_micros)
+    completion_tokens, total_tokens, cached_tokens, reasoning_tokens, ended, latency_micros, slowest_micros)
 SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-    $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
+    $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[])
 ON CONFLICT (project_id, day, model) DO UPDATE SET calls = t.calls + excluded.calls, completed = t.completed + excluded.completed,
     failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown,
     prompt_tokens = t.prompt_tokens + excluded.prompt_tokens, completion_tokens = t.completion_tokens + excluded.completion_tokens,
     total_tokens = t.total_tokens + excluded.total_tokens, cached_tokens = t.cached_tokens + excluded.cached_tokens,
     reasoning_tokens = t.reasoning_tokens + excluded.reasoning_tokens, ended = t.ended + excluded.ended,
-    latency_micros = t.latency_micros + excluded.latency_micros";
+    latency_micros = t.latency_micros + excluded.latency_micros, slowest_micros = greatest(t.slowest_micros, excluded.slowest_micros)";
 
 const ADD_COSTS: &str = "\
 INSERT INTO control_plane.ai_trails_costs AS t (project_id, day, model, currency, claimed, computed)

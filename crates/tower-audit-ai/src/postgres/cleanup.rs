@@ -1,13 +1,10 @@
 //! Gives trails up, and deletes them.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, Row as _, types::Json};
+use sqlx::PgPool;
 
 use super::append::append;
-use crate::{
-    TrailChange,
-    record::{State, given_up},
-};
+use crate::{TrailChange, record::given_up, sql::trails};
 
 /// Gives up calls that nobody has ended; returns how many.
 pub(super) async fn reap(pool: &PgPool, created_before: DateTime<Utc>) -> sqlx::Result<u64> {
@@ -18,15 +15,7 @@ pub(super) async fn reap(pool: &PgPool, created_before: DateTime<Utc>) -> sqlx::
         .bind(AT_ONCE)
         .fetch_all(pool)
         .await?;
-    let mut changes: Vec<TrailChange> = Vec::new();
-    for row in rows {
-        let id: &str = row.try_get("message_id")?;
-        let Json(state): Json<State> = row.try_get("state")?;
-        let id = id
-            .parse()
-            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        changes.extend(state.trail(&id).as_ref().map(given_up));
-    }
+    let changes: Vec<TrailChange> = trails(&rows)?.iter().map(given_up).collect();
     if changes.is_empty() {
         return Ok(0);
     }

@@ -1,14 +1,9 @@
 //! Makes the tables.
 
-use std::borrow::Cow;
-
-use sqlx::{
-    SqlSafeStr as _,
-    migrate::{MigrateError, Migration, MigrationType, Migrator},
-};
 use tower_audit_core::StoreError;
 
 use super::{PgTrails, error::store_error};
+use crate::sql::{migration_error, migrator};
 
 impl PgTrails {
     /// Makes the tables, or brings them up to date.
@@ -33,41 +28,14 @@ impl PgTrails {
             let schema = sqlx::query("CREATE SCHEMA control_plane");
             schema.execute(&mut *tx).await.map_err(store_error)?;
         }
-        let migrated = migrator().run_direct(None, &mut *tx, false).await;
-        migrated.map_err(failed)?;
+        let migrated = migrator("control_plane.ai_trails_migrations", SOURCES)
+            .run_direct(None, &mut *tx, false)
+            .await;
+        migrated.map_err(|error| migration_error(error, store_error))?;
         let settings = "INSERT INTO control_plane.ai_trails_settings (zone) VALUES ($1) ON CONFLICT DO NOTHING";
         let settings = sqlx::query(settings).bind(self.zone.name());
         settings.execute(&mut *tx).await.map_err(store_error)?;
         tx.commit().await.map_err(store_error)
-    }
-}
-
-fn migrator() -> Migrator {
-    let migrations = SOURCES.iter().map(|(version, description, sql)| {
-        Migration::new(
-            *version,
-            Cow::Borrowed(*description),
-            MigrationType::Simple,
-            sql.into_sql_str(),
-            false,
-        )
-    });
-    let mut migrator = Migrator::with_migrations(migrations.collect());
-    migrator.dangerous_set_table_name("control_plane.ai_trails_migrations");
-    // Replicas of the version before go on while a new one is rolled out, and may restart.
-    migrator.set_locking(false).set_ignore_missing(true);
-    migrator
-}
-
-fn failed(error: MigrateError) -> StoreError {
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            store_error(error)
-        }
-        other => StoreError::NotReady {
-            hint: "a migration of the trails was changed after it was run",
-            source: other.into(),
-        },
     }
 }
 

@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, time::Instant};
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
-use sqlx::{PgPool, Row as _, postgres::PgRow, types::Json};
+use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
 use tower_audit_core::{PageSize, store::StoreStatus};
 
 use crate::{
-    Analytics, Currency, Days, MessageId, Tally, Trail, TrailCursor, TrailPage, record::State,
-    store::NAMED, tally::COUNTS,
+    Analytics, Currency, Days, MessageId, Tally, Trail, TrailCursor, TrailPage,
+    slowest::Slowest,
+    sql::{counts, message_id, trails, unreadable},
+    store::NAMED,
 };
 
 pub(super) async fn check(pool: &PgPool) -> sqlx::Result<StoreStatus> {
@@ -24,7 +26,7 @@ pub(super) async fn get(pool: &PgPool, message_id: &MessageId) -> sqlx::Result<O
     let found =
         sqlx::query("SELECT message_id, state FROM control_plane.ai_trails WHERE message_id = $1");
     let found = found.bind(message_id.as_str()).fetch_optional(pool).await?;
-    Ok(found.as_ref().map(trail).transpose()?.flatten())
+    Ok(trails(&found)?.pop())
 }
 
 pub(super) async fn list(
@@ -64,63 +66,77 @@ pub(super) async fn analytics(
     project_id: &str,
     days: Days,
 ) -> sqlx::Result<Analytics> {
-    let mut analytics = Analytics::default();
-    let (mut by_day, mut by_model) = (BTreeMap::new(), BTreeMap::new());
     let (first, last) = days.within();
     let mut tx = pool
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await?;
     let of = |sql| sqlx::query(sql).bind(project_id).bind(first).bind(last);
-    let mut rows = of(TALLIES).fetch_all(&mut *tx).await?;
-    rows.extend(of(COSTS).fetch_all(&mut *tx).await?);
+    let rows = of(TALLIES).fetch_all(&mut *tx).await?;
+    let costs = of(COSTS).fetch_all(&mut *tx).await?;
+    let mut at_most = BTreeMap::<NaiveDate, i64>::new();
+    let mut tallies = BTreeMap::<(NaiveDate, &str), Tally>::new();
     for row in &rows {
-        let tally = tally(row)?;
-        let (day, model): (NaiveDate, String) = (row.try_get("day")?, row.try_get("model")?);
-        analytics.total += &tally;
-        *by_day.entry(day).or_insert_with(Tally::default) += &tally;
-        *by_model.entry(model).or_insert_with(Tally::default) += &tally;
+        let day = row.try_get("day")?;
+        let most = at_most.entry(day).or_default();
+        *most = row.try_get::<i64, _>("slowest_micros")?.max(*most);
+        tallies.insert((day, row.try_get("model")?), counts(row)?);
     }
-    analytics.by_day = by_day.into_iter().collect();
-    analytics.by_model = by_model.into_iter().collect();
-    let named = i64::try_from(NAMED).unwrap_or(i64::MAX);
-    analytics.recent = trails(&of(RECENT).bind(named).fetch_all(&mut *tx).await?)?;
-    analytics.slowest = trails(&of(SLOWEST).bind(named).fetch_all(&mut *tx).await?)?;
+    for row in &costs {
+        let key = (row.try_get("day")?, row.try_get("model")?);
+        add_cost(tallies.entry(key).or_default(), row)?;
+    }
+    let tallies = tallies.iter();
+    let mut analytics = Analytics::sum(tallies.map(|((day, model), tally)| (*day, *model, tally)));
+    let (from, until) = days.around();
+    let recent = of(RECENT).bind(NAMED_ROWS).bind(from).bind(until);
+    analytics.recent = trails(&recent.fetch_all(&mut *tx).await?)?;
+    analytics.slowest = slowest(&mut tx, project_id, at_most).await?;
     tx.rollback().await?;
     Ok(analytics)
 }
 
-/// Reads a row of tallies, or one of costs, which has none of the other's columns.
-fn tally(row: &PgRow) -> sqlx::Result<Tally> {
-    let mut tally = Tally::default();
-    if let Some(currency) = row.try_get::<Option<&str>, _>("currency")? {
-        let currency: Currency = currency
-            .parse()
-            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        let costs = tally.costs.entry(currency).or_default();
-        costs.claimed = row.try_get::<Decimal, _>("claimed")?.normalize();
-        costs.computed = row.try_get::<Decimal, _>("computed")?.normalize();
-        return Ok(tally);
-    }
-    for (column, count) in COUNTS.into_iter().zip(tally.counts_mut()) {
-        *count = row.try_get(column)?;
-    }
-    Ok(tally)
-}
-
-fn trails(rows: &[PgRow]) -> sqlx::Result<Vec<Trail>> {
-    rows.iter()
-        .filter_map(|row| trail(row).transpose())
-        .collect()
-}
-
-fn trail(row: &PgRow) -> sqlx::Result<Option<Trail>> {
-    let id: &str = row.try_get("message_id")?;
-    let id = id
+/// Adds what a row of costs says.
+fn add_cost(tally: &mut Tally, row: &PgRow) -> sqlx::Result<()> {
+    let currency: Currency = row
+        .try_get::<&str, _>("currency")?
         .parse()
-        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    let Json(state): Json<State> = row.try_get("state")?;
-    Ok(state.trail(&id))
+        .map_err(unreadable)?;
+    let costs = tally.costs.entry(currency).or_default();
+    costs.claimed = row.try_get::<Decimal, _>("claimed")?.normalize();
+    costs.computed = row.try_get::<Decimal, _>("computed")?.normalize();
+    Ok(())
 }
+
+/// Returns the calls of these days that took longest, the slowest first.
+async fn slowest(
+    connection: &mut PgConnection,
+    project_id: &str,
+    at_most: BTreeMap<NaiveDate, i64>,
+) -> sqlx::Result<Vec<Trail>> {
+    let mut slowest = Slowest::new(at_most);
+    loop {
+        let days = slowest.days();
+        if days.is_empty() {
+            break;
+        }
+        let of_days = sqlx::query(SLOWEST)
+            .bind(project_id)
+            .bind(days)
+            .bind(NAMED_ROWS);
+        let rows = of_days.fetch_all(&mut *connection).await?;
+        let found = rows
+            .iter()
+            .map(|row| Ok((row.try_get("latency_micros")?, message_id(row)?)));
+        slowest.add(found.collect::<sqlx::Result<_>>()?);
+    }
+    let rows = sqlx::query(THESE).bind(slowest.ids());
+    let mut found = trails(&rows.fetch_all(connection).await?)?;
+    Slowest::sort(&mut found);
+    Ok(found)
+}
+
+#[expect(clippy::cast_possible_wrap, reason = "they are ten")]
+const NAMED_ROWS: i64 = NAMED as i64;
 
 const NEWEST: &str = "SELECT message_id, state FROM control_plane.ai_trails WHERE project_id = $1 \
      ORDER BY started_at DESC, message_id DESC LIMIT $2";
@@ -145,18 +161,19 @@ const PROJECTS: &str = projects!("");
 
 const PROJECTS_AFTER: &str = projects!(" WHERE project_id > $2");
 
-const TALLIES: &str = "SELECT *, NULL AS currency FROM control_plane.ai_trails_tallies \
+const TALLIES: &str = "SELECT * FROM control_plane.ai_trails_tallies \
      WHERE project_id = $1 AND day BETWEEN $2 AND $3 AND calls <> 0";
 
 const COSTS: &str = "SELECT * FROM control_plane.ai_trails_costs WHERE project_id = $1 AND day BETWEEN $2 AND $3 AND (claimed, computed) <> (0, 0)";
 
 const RECENT: &str = "SELECT message_id, state FROM control_plane.ai_trails WHERE project_id = $1 AND day BETWEEN $2 AND $3 \
-     ORDER BY started_at DESC, message_id DESC LIMIT $4";
+     AND started_at >= $5 AND started_at < $6 ORDER BY started_at DESC, message_id DESC LIMIT $4";
 
-/// Of each day the slowest first, from the index alone, so that no day is looked through; and then the rows of those that are told.
-const SLOWEST: &str = "SELECT t.message_id, t.state FROM (SELECT s.message_id, s.latency_micros \
-     FROM (SELECT DISTINCT day FROM control_plane.ai_trails_tallies WHERE project_id = $1 AND day BETWEEN $2 AND $3) AS d, \
+/// Of each day the slowest first, from the index alone, so that no day is looked through.
+const SLOWEST: &str = "SELECT s.message_id, s.latency_micros FROM unnest($2::date[]) AS d (day), \
      LATERAL (SELECT t.message_id, t.latency_micros FROM control_plane.ai_trails AS t \
-         WHERE t.project_id = $1 AND t.day = d.day AND t.latency_micros IS NOT NULL ORDER BY t.latency_micros DESC LIMIT $4) AS s \
-     ORDER BY s.latency_micros DESC LIMIT $4) AS s JOIN control_plane.ai_trails AS t USING (message_id) \
-     ORDER BY s.latency_micros DESC, t.started_at DESC";
+         WHERE t.project_id = $1 AND t.day = d.day AND t.latency_micros IS NOT NULL ORDER BY t.latency_micros DESC LIMIT $3) AS s \
+     ORDER BY s.latency_micros DESC LIMIT $3";
+
+const THESE: &str =
+    "SELECT message_id, state FROM control_plane.ai_trails WHERE message_id = ANY ($1)";

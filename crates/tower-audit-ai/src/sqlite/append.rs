@@ -12,7 +12,8 @@ use crate::{
     MessageId, Tally, TrailChange,
     kept::{Kept, around, is_too_late, is_whole},
     record::{State, given_up},
-    tally::{TallyKey, note},
+    sql::{said, trails, unreadable},
+    tally::{Delta, TallyKey, note},
 };
 
 /// Writes a batch in one transaction: what was said of each trail is joined with what is there, and what that changes is added up.
@@ -31,7 +32,7 @@ async fn write(connection: &mut SqliteConnection, batch: &[TrailChange]) -> sqlx
         let state = states.entry(change.message_id().clone()).or_default();
         state.apply(change);
     }
-    let (mut tallies, mut gone) = (BTreeMap::new(), Vec::new());
+    let (mut deltas, mut gone) = (BTreeMap::new(), Vec::new());
     states.retain(|id, after| {
         let before = before.get(id);
         let trail_before = before.and_then(|state| state.trail(id));
@@ -41,7 +42,7 @@ async fn write(connection: &mut SqliteConnection, batch: &[TrailChange]) -> sqlx
         }
         let trail_after = after.trail(id);
         note(
-            &mut tallies,
+            &mut deltas,
             trail_before.as_ref(),
             trail_after.as_ref(),
             zone,
@@ -60,7 +61,7 @@ async fn write(connection: &mut SqliteConnection, batch: &[TrailChange]) -> sqlx
             .execute(&mut *connection)
             .await?;
     }
-    add_up(connection, tallies).await
+    add_up(connection, deltas).await
 }
 
 /// Counts the trails of each day again of which all are there.
@@ -75,8 +76,8 @@ pub(super) async fn recount(pool: &SqlitePool) -> sqlx::Result<u64> {
         }
         let forget = sqlx::query("DELETE FROM ai_trails_tallies WHERE day = ?1").bind(day);
         forget.execute(&mut *tx).await?;
-        let tallies = count(&mut tx, day, zone).await?;
-        add_up(&mut tx, tallies).await?;
+        let deltas = count(&mut tx, day, zone).await?;
+        add_up(&mut tx, deltas).await?;
         tx.commit().await?;
         counted += 1;
     }
@@ -88,21 +89,19 @@ async fn count(
     connection: &mut SqliteConnection,
     day: NaiveDate,
     zone: Tz,
-) -> sqlx::Result<BTreeMap<TallyKey, Tally>> {
+) -> sqlx::Result<BTreeMap<TallyKey, Delta>> {
     let (from, until) = around(day);
     let of_day = sqlx::query(OF_DAY)
         .bind(day)
         .bind(from.timestamp_micros())
         .bind(until.timestamp_micros());
-    let mut tallies = BTreeMap::new();
+    let mut deltas = BTreeMap::new();
     let mut rows = of_day.fetch(connection);
     while let Some(row) = rows.try_next().await? {
-        let id: &str = row.try_get("message_id")?;
-        let Json(state): Json<State> = row.try_get("state")?;
-        let trail = state.trail(&id.parse().map_err(unreadable)?);
-        note(&mut tallies, None, trail.as_ref(), zone);
+        let (id, state) = said(&row)?;
+        note(&mut deltas, None, state.trail(&id).as_ref(), zone);
     }
-    Ok(tallies)
+    Ok(deltas)
 }
 
 /// Returns whose days are counted, and before when no trail is taken.
@@ -125,12 +124,7 @@ async fn there(
         .bind(Json(ids))
         .fetch_all(connection)
         .await?;
-    let read = |row: &sqlx::sqlite::SqliteRow| {
-        let id: &str = row.try_get("message_id")?;
-        let Json(state): Json<State> = row.try_get("state")?;
-        Ok((id.parse().map_err(unreadable)?, state))
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(said).collect()
 }
 
 /// A row of tallies.
@@ -141,28 +135,34 @@ struct Sum<'a> {
     model: &'a str,
     #[serde(flatten)]
     tally: Tally,
+    slowest_micros: i64,
 }
 
 /// Adds what the batch changes to what there was.
 async fn add_up(
     connection: &mut SqliteConnection,
-    tallies: BTreeMap<TallyKey, Tally>,
+    mut deltas: BTreeMap<TallyKey, Delta>,
 ) -> sqlx::Result<()> {
+    deltas.retain(|_, delta| !delta.is_zero());
     let mut sums = Vec::new();
-    for (key, more) in &tallies {
+    for (key, more) in &deltas {
         let there = sqlx::query(TALLY)
             .bind(&key.project_id)
             .bind(key.day)
             .bind(&key.model);
         let there = there.fetch_optional(&mut *connection).await?;
-        let there = there.as_ref().map(super::read::tally).transpose()?;
-        let mut tally = there.unwrap_or_default();
-        tally += more;
+        let (mut tally, mut slowest_micros) = match &there {
+            Some(row) => (super::read::tally(row)?, row.try_get("slowest_micros")?),
+            None => (Tally::default(), 0),
+        };
+        tally += &more.tally;
+        slowest_micros = more.slowest_micros.max(slowest_micros);
         sums.push(Sum {
             project_id: &key.project_id,
             day: key.day,
             model: &key.model,
             tally,
+            slowest_micros,
         });
     }
     sqlx::query(SUMS)
@@ -182,13 +182,7 @@ pub(super) async fn reap(pool: &SqlitePool, created_before: DateTime<Utc>) -> sq
         .bind(AT_ONCE)
         .fetch_all(&mut *tx)
         .await?;
-    let mut changes = Vec::new();
-    for row in rows {
-        let id: &str = row.try_get("message_id")?;
-        let Json(state): Json<State> = row.try_get("state")?;
-        let id = id.parse().map_err(unreadable)?;
-        changes.extend(state.trail(&id).as_ref().map(given_up));
-    }
+    let changes: Vec<TrailChange> = trails(&rows)?.iter().map(given_up).collect();
     write(&mut tx, &changes).await?;
     tx.commit().await?;
     Ok(u64::try_from(changes.len()).unwrap_or(u64::MAX))
@@ -217,10 +211,6 @@ pub(super) async fn cleanup(pool: &SqlitePool, older_than: DateTime<Utc>) -> sql
     }
 }
 
-pub(super) fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
-    sqlx::Error::Decode(Box::new(error))
-}
-
 /// The days of all trails, and those that have sums.
 const DAYS: &str = "SELECT DISTINCT day FROM ai_trails WHERE day IS NOT NULL UNION SELECT day FROM ai_trails_tallies";
 
@@ -243,10 +233,10 @@ const TALLY: &str =
 
 const SUMS: &str = "\
 INSERT OR REPLACE INTO ai_trails_tallies (project_id, day, model, calls, completed, failed, unknown, prompt_tokens, completion_tokens,
-    total_tokens, cached_tokens, reasoning_tokens, ended, latency_micros, costs)
+    total_tokens, cached_tokens, reasoning_tokens, ended, latency_micros, slowest_micros, costs)
 SELECT value ->> 'project_id', value ->> 'day', value ->> 'model', value ->> 'calls', value ->> 'completed', value ->> 'failed',
     value ->> 'unknown', value ->> 'prompt_tokens', value ->> 'completion_tokens', value ->> 'total_tokens', value ->> 'cached_tokens',
-    value ->> 'reasoning_tokens', value ->> 'ended', value ->> 'latency_micros', value -> 'costs'
+    value ->> 'reasoning_tokens', value ->> 'ended', value ->> 'latency_micros', value ->> 'slowest_micros', value -> 'costs'
 FROM json_each(?1)";
 
 const DELETE: &str = "\

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use chrono::NaiveDate;
-use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow, types::Json};
+use sqlx::{Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow, types::Json};
 use tower_audit_core::{PageSize, store::StoreStatus};
 
-use super::append::unreadable;
 use crate::{
-    Analytics, Days, MessageId, Tally, Trail, TrailCursor, TrailPage, record::State, store::NAMED,
-    tally::COUNTS,
+    Analytics, Days, MessageId, Tally, Trail, TrailCursor, TrailPage,
+    slowest::Slowest,
+    sql::{counts, message_id, trails},
+    store::NAMED,
 };
 
 pub(super) async fn check(pool: &SqlitePool) -> sqlx::Result<StoreStatus> {
@@ -23,7 +24,7 @@ pub(super) async fn check(pool: &SqlitePool) -> sqlx::Result<StoreStatus> {
 pub(super) async fn get(pool: &SqlitePool, message_id: &MessageId) -> sqlx::Result<Option<Trail>> {
     let found = sqlx::query("SELECT message_id, state FROM ai_trails WHERE message_id = ?1");
     let found = found.bind(message_id.as_str()).fetch_optional(pool).await?;
-    Ok(found.as_ref().map(trail).transpose()?.flatten())
+    Ok(trails(&found)?.pop())
 }
 
 pub(super) async fn list(
@@ -63,49 +64,68 @@ pub(super) async fn analytics(
     project_id: &str,
     days: Days,
 ) -> sqlx::Result<Analytics> {
-    let mut analytics = Analytics::default();
-    let (mut by_day, mut by_model) = (BTreeMap::new(), BTreeMap::new());
     let (first, last) = days.within();
     let mut tx = pool.begin().await?;
     let of = |sql| sqlx::query(sql).bind(project_id).bind(first).bind(last);
-    for row in &of(TALLIES).fetch_all(&mut *tx).await? {
-        let tally = tally(row)?;
-        let (day, model): (NaiveDate, String) = (row.try_get("day")?, row.try_get("model")?);
-        analytics.total += &tally;
-        *by_day.entry(day).or_insert_with(Tally::default) += &tally;
-        *by_model.entry(model).or_insert_with(Tally::default) += &tally;
+    let rows = of(TALLIES).fetch_all(&mut *tx).await?;
+    let mut at_most = BTreeMap::<NaiveDate, i64>::new();
+    let mut tallies = BTreeMap::<(NaiveDate, &str), Tally>::new();
+    for row in &rows {
+        let day = row.try_get("day")?;
+        let most = at_most.entry(day).or_default();
+        *most = row.try_get::<i64, _>("slowest_micros")?.max(*most);
+        tallies.insert((day, row.try_get("model")?), tally(row)?);
     }
-    analytics.by_day = by_day.into_iter().collect();
-    analytics.by_model = by_model.into_iter().collect();
-    let named = i64::try_from(NAMED).unwrap_or(i64::MAX);
-    analytics.recent = trails(&of(RECENT).bind(named).fetch_all(&mut *tx).await?)?;
-    analytics.slowest = trails(&of(SLOWEST).bind(named).fetch_all(&mut *tx).await?)?;
+    let tallies = tallies.iter();
+    let mut analytics = Analytics::sum(tallies.map(|((day, model), tally)| (*day, *model, tally)));
+    let (from, until) = days.around();
+    let recent = of(RECENT)
+        .bind(NAMED_ROWS)
+        .bind(from.timestamp_micros())
+        .bind(until.timestamp_micros());
+    analytics.recent = trails(&recent.fetch_all(&mut *tx).await?)?;
+    analytics.slowest = slowest(&mut tx, project_id, at_most).await?;
     tx.rollback().await?;
     Ok(analytics)
 }
 
 /// Reads a row of tallies.
 pub(super) fn tally(row: &SqliteRow) -> sqlx::Result<Tally> {
-    let mut tally = Tally::default();
-    for (column, count) in COUNTS.into_iter().zip(tally.counts_mut()) {
-        *count = row.try_get(column)?;
-    }
+    let mut tally = counts(row)?;
     tally.costs = row.try_get::<Json<_>, _>("costs")?.0;
     Ok(tally)
 }
 
-fn trails(rows: &[SqliteRow]) -> sqlx::Result<Vec<Trail>> {
-    rows.iter()
-        .filter_map(|row| trail(row).transpose())
-        .collect()
+/// Returns the calls of these days that took longest, the slowest first.
+async fn slowest(
+    connection: &mut SqliteConnection,
+    project_id: &str,
+    at_most: BTreeMap<NaiveDate, i64>,
+) -> sqlx::Result<Vec<Trail>> {
+    let mut slowest = Slowest::new(at_most);
+    loop {
+        let days = slowest.days();
+        if days.is_empty() {
+            break;
+        }
+        let of_days = sqlx::query(SLOWEST)
+            .bind(project_id)
+            .bind(Json(days))
+            .bind(NAMED_ROWS);
+        let rows = of_days.fetch_all(&mut *connection).await?;
+        let found = rows
+            .iter()
+            .map(|row| Ok((row.try_get("latency_micros")?, message_id(row)?)));
+        slowest.add(found.collect::<sqlx::Result<_>>()?);
+    }
+    let rows = sqlx::query(THESE).bind(Json(slowest.ids()));
+    let mut found = trails(&rows.fetch_all(connection).await?)?;
+    Slowest::sort(&mut found);
+    Ok(found)
 }
 
-fn trail(row: &SqliteRow) -> sqlx::Result<Option<Trail>> {
-    let id: &str = row.try_get("message_id")?;
-    let id = id.parse().map_err(unreadable)?;
-    let Json(state): Json<State> = row.try_get("state")?;
-    Ok(state.trail(&id))
-}
+#[expect(clippy::cast_possible_wrap, reason = "they are ten")]
+const NAMED_ROWS: i64 = NAMED as i64;
 
 const NEWEST: &str = "SELECT message_id, state FROM ai_trails WHERE project_id = ?1 \
      ORDER BY started_micros DESC, message_id DESC LIMIT ?2";
@@ -132,15 +152,16 @@ const PROJECTS_AFTER: &str = projects!(" WHERE project_id > ?2");
 const TALLIES: &str = "SELECT * FROM ai_trails_tallies WHERE project_id = ?1 AND day BETWEEN ?2 AND ?3 AND calls <> 0";
 
 const RECENT: &str = "SELECT message_id, state FROM ai_trails WHERE project_id = ?1 AND day BETWEEN ?2 AND ?3 \
-     ORDER BY started_micros DESC, message_id DESC LIMIT ?4";
+     AND started_micros >= ?5 AND started_micros < ?6 ORDER BY started_micros DESC, message_id DESC LIMIT ?4";
 
-/// Of each day the slowest first, from the index alone, so that no day is looked through; and then the rows of those that are told.
+/// Of each day the slowest first, from the index alone, so that no day is looked through.
 const SLOWEST: &str = "\
-SELECT t.message_id, t.state FROM (
-    SELECT c.value ->> 0 AS message_id, c.value ->> 1 AS latency_micros
-    FROM (SELECT DISTINCT day FROM ai_trails_tallies WHERE project_id = ?1 AND day BETWEEN ?2 AND ?3) AS d, json_each((
-        SELECT json_group_array(json_array(s.message_id, s.latency_micros)) FROM (
-            SELECT message_id, latency_micros FROM ai_trails
-            WHERE project_id = ?1 AND day = d.day AND latency_micros IS NOT NULL ORDER BY latency_micros DESC LIMIT ?4) AS s)) AS c
-    ORDER BY 2 DESC LIMIT ?4) AS s
-CROSS JOIN ai_trails AS t USING (message_id) ORDER BY s.latency_micros DESC, t.started_micros DESC";
+SELECT c.value ->> 0 AS message_id, c.value ->> 1 AS latency_micros
+FROM json_each(?2) AS d, json_each((
+    SELECT json_group_array(json_array(s.message_id, s.latency_micros)) FROM (
+        SELECT message_id, latency_micros FROM ai_trails
+        WHERE project_id = ?1 AND day = d.value AND latency_micros IS NOT NULL ORDER BY latency_micros DESC LIMIT ?3) AS s)) AS c
+ORDER BY 2 DESC LIMIT ?3";
+
+const THESE: &str =
+    "SELECT message_id, state FROM ai_trails WHERE message_id IN (SELECT value FROM json_each(?1))";
