@@ -3,7 +3,7 @@
 use std::{env, fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
-use tower_audit_core::{EventWriter, PageSize, StoreError, store::StoreStatus};
+use tower_audit_core::{EventId, EventWriter, PageSize, StoreError, store::StoreStatus};
 
 use crate::{
     Analytics, Days, DualTrails, MemoryTrails, MessageId, Trail, TrailChange, TrailCursor,
@@ -129,6 +129,10 @@ impl<D: TrailStore> TrailStore for AnyTrails<D> {
         size: PageSize,
     ) -> Result<TrailPage, StoreError> {
         with_store!(self, store => store.list(project_id, older_than, size).await)
+    }
+
+    async fn of_event(&self, event_id: EventId, size: PageSize) -> Result<Vec<Trail>, StoreError> {
+        with_store!(self, store => store.of_event(event_id, size).await)
     }
 
     async fn projects(

@@ -7,7 +7,7 @@ use std::sync::{
 
 use chrono::{DateTime, Utc};
 use tokio::sync::RwLock;
-use tower_audit_core::{EventWriter, PageSize, StoreError, store::StoreStatus};
+use tower_audit_core::{EventId, EventWriter, PageSize, StoreError, store::StoreStatus};
 
 use crate::{Analytics, Days, MessageId, Trail, TrailChange, TrailCursor, TrailPage, TrailStore};
 
@@ -152,6 +152,10 @@ impl<A: TrailStore, B: TrailStore> TrailStore for DualTrails<A, B> {
         size: PageSize,
     ) -> Result<TrailPage, StoreError> {
         self.read.list(project_id, older_than, size).await
+    }
+
+    async fn of_event(&self, event_id: EventId, size: PageSize) -> Result<Vec<Trail>, StoreError> {
+        self.read.of_event(event_id, size).await
     }
 
     async fn projects(

@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
-use tower_audit_core::{EventWriter, PageSize, StoreError, store::StoreStatus};
+use tower_audit_core::{EventId, EventWriter, PageSize, StoreError, store::StoreStatus};
 
 use crate::{
     Analytics, Days, MessageId, Tally, Trail, TrailChange, TrailCursor, TrailPage, TrailStatus,
@@ -80,11 +80,16 @@ impl MemoryTrails {
 
     /// Returns the trails of a project, the newest first.
     fn of_project(&self, project_id: &str) -> Vec<Trail> {
+        self.found(|trail| trail.project_id == project_id)
+    }
+
+    /// Returns some trails, the newest first.
+    fn found(&self, is_asked: impl Fn(&Trail) -> bool) -> Vec<Trail> {
         let trails = self.trails();
         let all = trails.states.iter();
         let mut found: Vec<Trail> = all
             .filter_map(|(id, state)| state.trail(id))
-            .filter(|trail| trail.project_id == project_id)
+            .filter(|trail| is_asked(trail))
             .collect();
         found.sort_by_cached_key(|trail| std::cmp::Reverse(TrailCursor::of(trail)));
         found
@@ -194,6 +199,13 @@ impl TrailStore for MemoryTrails {
             found.retain(|trail| TrailCursor::of(trail) < cursor);
         }
         Ok(TrailPage::cut(found, size))
+    }
+
+    async fn of_event(&self, event_id: EventId, size: PageSize) -> Result<Vec<Trail>, StoreError> {
+        let mut found = self.found(|trail| trail.event_id == Some(event_id));
+        found.reverse();
+        found.truncate(size.events().into());
+        Ok(found)
     }
 
     async fn projects(

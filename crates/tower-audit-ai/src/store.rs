@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, future::Future, str::FromStr};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
-use tower_audit_core::{EventWriter, PageSize, StoreError};
+use tower_audit_core::{EventId, EventWriter, PageSize, StoreError};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::kept::around;
@@ -36,6 +36,17 @@ pub trait TrailStore: EventWriter<TrailChange> {
         older_than: Option<TrailCursor>,
         size: PageSize,
     ) -> impl Future<Output = Result<TrailPage, StoreError>> + Send;
+
+    /// Returns the trails of one request, the oldest first, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is in the way of reading.
+    fn of_event(
+        &self,
+        event_id: EventId,
+        size: PageSize,
+    ) -> impl Future<Output = Result<Vec<Trail>, StoreError>> + Send;
 
     /// Returns the projects of which there were calls, in the order of their bytes: those that come after one, at most so many.
     ///

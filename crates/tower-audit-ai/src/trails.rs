@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use tower_audit_core::{
-    DeliverySettings, Health, PageSize, ShutdownReport, Stats, StoreError,
+    DeliverySettings, EventId, Health, PageSize, ShutdownReport, Stats, StoreError,
     dead_letters::DeadLetters,
     delivery::Delivery,
     spool::Spool,
@@ -141,6 +141,19 @@ impl<S: TrailStore> Trails<S> {
         size: PageSize,
     ) -> Result<TrailPage, StoreError> {
         self.store.list(project_id, older_than, size).await
+    }
+
+    /// Returns the trails of one request, the oldest first, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is in the way of reading.
+    pub async fn of_event(
+        &self,
+        event_id: EventId,
+        size: PageSize,
+    ) -> Result<Vec<Trail>, StoreError> {
+        self.store.of_event(event_id, size).await
     }
 
     /// Returns the projects of which there were calls: see [`TrailStore::projects`].

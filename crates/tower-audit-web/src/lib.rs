@@ -36,7 +36,7 @@
 //! | `/events/stream` | what becomes visible from now on, as server-sent events; `Last-Event-ID` goes on without a gap |
 //! | `/histogram`, `/top`, `/count` | events over time by outcome; the most frequent values of a field; roughly how many |
 //! | `/export` | all events of a search, as JSON Lines, CSV, OCSF, ECS or CloudEvents, plain, gzip or zstd |
-//! | `/ai/projects`, `/ai/projects/{project}/analytics`, `/ai/projects/{project}/trails`, `/ai/trails/{message_id}` | what calls of models took and cost; where `AuditWeb::ai` says where to read it (feature `ai`) |
+//! | `/ai/projects`, `/ai/projects/{project}/analytics`, `/ai/projects/{project}/trails`, `/ai/trails/{message_id}`, `/ai/events/{id}/trails` | what calls of models took and cost; where `AuditWeb::ai` says where to read it (feature `ai`) |
 //! | `/openapi.json` | the OpenAPI 3.1 document of all of these |
 //! | `/`, `/view/{id}` | the viewer: a page of events with a search box and a histogram, and one of each event |
 //! | `/view/ai`, `/view/ai/projects/{project}`, `/view/ai/calls/{message_id}` | its pages of calls of models: cost by day and by model, and each call with its reasoning and its event |

@@ -192,6 +192,7 @@ impl AuditWeb {
                 .route("/ai/projects/{project}/analytics", get(ai::analytics))
                 .route("/ai/projects/{project}/trails", get(ai::trails))
                 .route("/ai/trails/{message_id}", get(ai::trail))
+                .route("/ai/events/{id}/trails", get(ai::event_trails))
                 .route("/view/ai", get(viewer::projects_page))
                 .route("/view/ai/projects/{project}", get(viewer::project_page))
                 .route("/view/ai/calls/{message_id}", get(viewer::call_page));

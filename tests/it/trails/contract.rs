@@ -28,6 +28,7 @@ macro_rules! mount_contract {
             a_call_that_nobody_ends_is_given_up_and_may_be_completed_later,
             what_is_old_is_deleted_by_itself,
             projects_are_named_in_their_order,
+            the_calls_of_a_request_are_found_the_oldest_first,
             calls_add_up_by_day_and_model_to_the_last_decimal,
             a_day_is_one_of_the_time_zone_of_the_store,
             the_slowest_and_the_newest_are_named,
@@ -575,4 +576,39 @@ pub(super) async fn projects_are_named_in_their_order(store: impl TrailStore) {
     assert_eq!(first, ["", "A", "a", "a-1"]);
     let rest = store.projects(Some("a-1"), size).await.unwrap();
     assert_eq!(rest, ["b", "é"]);
+}
+
+pub(super) async fn the_calls_of_a_request_are_found_the_oldest_first(store: impl TrailStore) {
+    let (event, other) = (EventId::now(), EventId::now());
+    let now = Utc::now();
+    let recorded = changes(async |trails| {
+        for (message, event_id, minutes) in [
+            ("later", Some(event), 1),
+            ("first", Some(event), 3),
+            ("at the same time", Some(event), 1),
+            ("of another", Some(other), 2),
+            ("of none", None, 2),
+        ] {
+            let placeholder = Trail::placeholder(message, message, "m").unwrap();
+            let placeholder = placeholder.started_at(now - TimeDelta::minutes(minutes));
+            trails.begin(match event_id {
+                Some(event_id) => placeholder.event_id(event_id),
+                None => placeholder,
+            });
+        }
+    })
+    .await;
+    write(&store, &recorded).await;
+    let found = async |event, most| {
+        let size = PageSize::new(most).unwrap();
+        let found = store.of_event(event, size).await.unwrap();
+        let ids = found.iter().map(|trail| trail.message_id.to_string());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(event, 9).await,
+        ["first", "at the same time", "later"]
+    );
+    assert_eq!(found(event, 1).await, ["first"]);
+    assert_eq!(found(EventId::now(), 9).await, [""; 0]);
 }

@@ -8,7 +8,7 @@ use tower_audit_ai::{
     Analytics, Cost, Currency, Days, MessageId, Trail, TrailChange, TrailCursor, TrailPage,
     TrailStore, Trails,
 };
-use tower_audit_core::{EventWriter, PageSize, StoreError, store::StoreStatus};
+use tower_audit_core::{EventId, EventWriter, PageSize, StoreError, store::StoreStatus};
 
 /// Whose days are not those of UTC.
 pub(super) const ZONE: Tz = Tz::America__New_York;
@@ -83,6 +83,10 @@ impl TrailStore for Caught {
         _: PageSize,
     ) -> Result<TrailPage, StoreError> {
         Ok(TrailPage::default())
+    }
+
+    async fn of_event(&self, _: EventId, _: PageSize) -> Result<Vec<Trail>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn projects(&self, _: Option<&str>, _: PageSize) -> Result<Vec<String>, StoreError> {

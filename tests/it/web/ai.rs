@@ -107,6 +107,31 @@ async fn the_page_of_a_call_shows_what_it_thought_and_the_event_that_it_was_made
 }
 
 #[tokio::test]
+async fn the_page_of_an_event_leads_to_the_calls_that_it_made() {
+    let (site, event) = site().await;
+    let detail = format!("/view/{}", event.id());
+    let all = site.get("root", &detail).await;
+    let calls = ["/view/ai/calls/m%2F1%20%3F", "/view/ai/calls/m2"];
+    assert_eq!(
+        calls.map(|call| all.text().contains(call)),
+        [true, true],
+        "{}",
+        all.text()
+    );
+    let own = site.get("clerk", &detail).await;
+    assert_eq!(calls.map(|call| own.text().contains(call)), [true, false]);
+    let none = site.get("acme", &detail).await;
+    assert!(!none.text().contains("Calls of models that it made"));
+
+    let json = format!("/ai/events/{}/trails", event.id());
+    let found = site.get("clerk", &json).await.json();
+    assert_eq!(found["trails"][0]["message_id"], "m/1 ?");
+    assert_eq!(found["trails"].as_array().unwrap().len(), 1);
+    let one = site.get("root", &format!("{json}?limit=1")).await.json();
+    assert_eq!(one["has_more"], true);
+}
+
+#[tokio::test]
 async fn who_sees_one_tenant_sees_the_projects_that_are_named_and_no_other() {
     let (site, _) = site().await;
     // The clerk of acme may see one of the projects, and nothing that is personal.

@@ -34,7 +34,7 @@ CREATE INDEX idx_ai_trails_slowest ON control_plane.ai_trails (project_id, day, 
     WHERE latency_micros IS NOT NULL;
 CREATE INDEX idx_ai_trails_age ON control_plane.ai_trails (age);
 CREATE INDEX idx_ai_trails_pending ON control_plane.ai_trails (started_at) WHERE status = 'pending';
-CREATE INDEX idx_ai_trails_audit ON control_plane.ai_trails (audit_id) WHERE audit_id IS NOT NULL;
+CREATE INDEX idx_ai_trails_audit ON control_plane.ai_trails (audit_id, started_at, message_id) WHERE audit_id IS NOT NULL;
 
 -- What the calls of a day add up to, those included of which the trails were deleted.
 CREATE TABLE control_plane.ai_trails_tallies (

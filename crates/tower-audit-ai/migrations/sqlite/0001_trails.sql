@@ -35,6 +35,7 @@ CREATE INDEX idx_ai_trails_project ON ai_trails (project_id, started_micros, mes
 CREATE INDEX idx_ai_trails_slowest ON ai_trails (project_id, day, latency_micros) WHERE latency_micros IS NOT NULL;
 CREATE INDEX idx_ai_trails_age ON ai_trails (age_micros);
 CREATE INDEX idx_ai_trails_pending ON ai_trails (started_micros) WHERE status = 'pending';
+CREATE INDEX idx_ai_trails_audit ON ai_trails (audit_id, started_micros, message_id) WHERE audit_id IS NOT NULL;
 
 -- What the calls of a day add up to, those included of which the trails were deleted.
 CREATE TABLE ai_trails_tallies (

@@ -9,7 +9,7 @@ mod read;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sqlx::PgPool;
-use tower_audit_core::{EventWriter, PageSize, StoreError, store::StoreStatus};
+use tower_audit_core::{EventId, EventWriter, PageSize, StoreError, store::StoreStatus};
 
 use crate::{Analytics, Days, MessageId, Trail, TrailChange, TrailCursor, TrailPage, TrailStore};
 
@@ -86,6 +86,11 @@ impl TrailStore for PgTrails {
     ) -> Result<TrailPage, StoreError> {
         let page = read::list(&self.pool, project_id, older_than.as_ref(), size).await;
         page.map_err(error::store_error)
+    }
+
+    async fn of_event(&self, event_id: EventId, size: PageSize) -> Result<Vec<Trail>, StoreError> {
+        let found = read::of_event(&self.pool, event_id, size).await;
+        found.map_err(error::store_error)
     }
 
     async fn projects(

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
-use tower_audit_core::{PageSize, store::StoreStatus};
+use tower_audit_core::{EventId, PageSize, store::StoreStatus};
 
 use crate::{
     Analytics, Currency, Days, MessageId, Tally, Trail, TrailCursor, TrailPage,
@@ -45,6 +45,17 @@ pub(super) async fn list(
             .bind(cursor.message_id().as_str()),
     };
     Ok(TrailPage::cut(trails(&rows.fetch_all(pool).await?)?, size))
+}
+
+pub(super) async fn of_event(
+    pool: &PgPool,
+    event_id: EventId,
+    size: PageSize,
+) -> sqlx::Result<Vec<Trail>> {
+    let rows = sqlx::query(OF_EVENT)
+        .bind(event_id.as_uuid())
+        .bind(i64::from(size.events()));
+    trails(&rows.fetch_all(pool).await?)
 }
 
 pub(super) async fn projects(
@@ -144,6 +155,8 @@ const NEWEST: &str = "SELECT message_id, state FROM control_plane.ai_trails WHER
 const OLDER: &str = "SELECT message_id, state FROM control_plane.ai_trails \
      WHERE project_id = $1 AND (started_at, message_id) < ($3, $4) \
      ORDER BY started_at DESC, message_id DESC LIMIT $2";
+
+const OF_EVENT: &str = "SELECT message_id, state FROM control_plane.ai_trails WHERE audit_id = $1 ORDER BY started_at, message_id LIMIT $2";
 
 /// From one project to the next, whatever lies between.
 macro_rules! projects {

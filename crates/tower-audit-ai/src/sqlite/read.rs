@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use chrono::NaiveDate;
 use sqlx::{Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow, types::Json};
-use tower_audit_core::{PageSize, store::StoreStatus};
+use tower_audit_core::{EventId, PageSize, store::StoreStatus};
 
 use crate::{
     Analytics, Days, MessageId, Tally, Trail, TrailCursor, TrailPage,
@@ -43,6 +43,17 @@ pub(super) async fn list(
             .bind(cursor.message_id().as_str()),
     };
     Ok(TrailPage::cut(trails(&rows.fetch_all(pool).await?)?, size))
+}
+
+pub(super) async fn of_event(
+    pool: &SqlitePool,
+    event_id: EventId,
+    size: PageSize,
+) -> sqlx::Result<Vec<Trail>> {
+    let rows = sqlx::query(OF_EVENT)
+        .bind(event_id.to_string())
+        .bind(i64::from(size.events()));
+    trails(&rows.fetch_all(pool).await?)
 }
 
 pub(super) async fn projects(
@@ -132,6 +143,8 @@ const NEWEST: &str = "SELECT message_id, state FROM ai_trails WHERE project_id =
 
 const OLDER: &str = "SELECT message_id, state FROM ai_trails WHERE project_id = ?1 AND (started_micros, message_id) < (?3, ?4) \
      ORDER BY started_micros DESC, message_id DESC LIMIT ?2";
+
+const OF_EVENT: &str = "SELECT message_id, state FROM ai_trails WHERE audit_id = ?1 ORDER BY started_micros, message_id LIMIT ?2";
 
 /// From one project to the next, whatever lies between.
 macro_rules! projects {

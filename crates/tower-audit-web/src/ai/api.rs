@@ -7,10 +7,10 @@ use axum::{
 
 use super::{
     days,
-    shown::{AiAnalytics, AiProjects, AiTrail, AiTrails},
+    shown::{AiAnalytics, AiEventTrails, AiProjects, AiTrail, AiTrails},
 };
 use crate::{
-    api::Problems,
+    api::{Problems, event_id},
     params::Params,
     problem::{Facts, Problem},
     view::View,
@@ -107,4 +107,28 @@ pub(crate) async fn trail(
     Params::parse(query.as_deref(), &[])?;
     let (trail, _) = view.trail(&message_id).await?;
     Ok(Json(trail))
+}
+
+/// The calls that were made in the request of an event.
+#[utoipa::path(
+    get, path = "/ai/events/{id}/trails", tag = "ai",
+    params(
+        ("id" = String, Path, description = "The id of the event", format = Uuid),
+        ("limit" = Option<u16>, Query, description = "How many calls at most, 50 by default", minimum = 1, maximum = 1000),
+    ),
+    responses(
+        (status = 200, body = AiEventTrails, description = "The calls of projects that you may see, oldest first"),
+        Problems,
+    ),
+)]
+pub(crate) async fn event_trails(
+    Extension(view): Extension<View>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<AiEventTrails>, Problem> {
+    let params = Params::parse(query.as_deref(), &["limit"])?;
+    let trails = view
+        .trails_of_event(event_id(&id)?, params.limit(50)?)
+        .await?;
+    Ok(Json(trails))
 }

@@ -9,15 +9,21 @@ use tower_audit_ai::{Days, MessageId, Trail, TrailCursor};
 use tower_audit_core::{EventId, PageSize};
 use utoipa::OpenApi;
 
-pub(crate) use api::{analytics, projects, trail, trails};
+pub(crate) use api::{analytics, event_trails, projects, trail, trails};
 pub(crate) use reader::DynTrails;
 
 use crate::{params::Params, problem::Problem, view::View};
-use shown::{AiAnalytics, AiTrail, AiTrails};
+use shown::{AiAnalytics, AiEventTrails, AiTrail, AiTrails};
 
 /// What is there only where somebody says where trails are read from.
 #[derive(OpenApi)]
-#[openapi(paths(api::projects, api::analytics, api::trails, api::trail))]
+#[openapi(paths(
+    api::projects,
+    api::analytics,
+    api::trails,
+    api::trail,
+    api::event_trails
+))]
 pub(crate) struct AiApi;
 
 impl View {
@@ -68,6 +74,23 @@ impl View {
                 .collect(),
             older: page.older.map(|cursor| cursor.to_string()),
         })
+    }
+
+    /// Returns the calls that were made in the request of an event, the oldest first.
+    pub(crate) async fn trails_of_event(
+        &self,
+        id: EventId,
+        size: PageSize,
+    ) -> Result<AiEventTrails, Problem> {
+        let found = self.trails_reader()?.of_event(id, size).await?;
+        let has_more = found.len() == usize::from(size.events());
+        let seen = found
+            .iter()
+            .filter(|trail| self.access().sees_project(&trail.project_id));
+        let trails = seen
+            .map(|trail| AiTrail::of(trail, self.access()))
+            .collect();
+        Ok(AiEventTrails { trails, has_more })
     }
 
     /// Returns one call, and its audit event.

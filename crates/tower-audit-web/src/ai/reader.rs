@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use tower_audit_ai::{Analytics, Days, MessageId, Trail, TrailCursor, TrailPage, TrailStore};
-use tower_audit_core::{PageSize, StoreError};
+use tower_audit_core::{EventId, PageSize, StoreError};
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -16,6 +16,7 @@ pub(crate) trait DynTrails: Send + Sync {
         older_than: Option<TrailCursor>,
         size: PageSize,
     ) -> Answer<'a, TrailPage>;
+    fn of_event(&self, event_id: EventId, size: PageSize) -> Answer<'_, Vec<Trail>>;
     fn projects<'a>(&'a self, after: Option<&'a str>, size: PageSize) -> Answer<'a, Vec<String>>;
     fn analytics<'a>(&'a self, project: &'a str, days: Days) -> Answer<'a, Analytics>;
 }
@@ -32,6 +33,10 @@ impl<S: TrailStore> DynTrails for S {
         size: PageSize,
     ) -> Answer<'a, TrailPage> {
         Box::pin(TrailStore::list(self, project, older_than, size))
+    }
+
+    fn of_event(&self, event_id: EventId, size: PageSize) -> Answer<'_, Vec<Trail>> {
+        Box::pin(TrailStore::of_event(self, event_id, size))
     }
 
     fn projects<'a>(&'a self, after: Option<&'a str>, size: PageSize) -> Answer<'a, Vec<String>> {

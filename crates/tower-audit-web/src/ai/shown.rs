@@ -103,6 +103,14 @@ pub(crate) struct AiTrails {
     pub(crate) older: Option<String>,
 }
 
+/// The calls that were made in one request, the oldest first.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct AiEventTrails {
+    pub(crate) trails: Vec<AiTrail>,
+    /// Whether there may be more of them.
+    pub(crate) has_more: bool,
+}
+
 /// Some projects.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct AiProjects {

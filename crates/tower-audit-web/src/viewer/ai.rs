@@ -11,6 +11,7 @@ use tower_audit_core::PageSize;
 
 use super::{
     Base,
+    calls::Call,
     costs::{CostChart, total},
     links::Search,
     page,
@@ -69,15 +70,6 @@ struct Model {
     tokens: String,
     latency: String,
     costs: Vec<String>,
-}
-
-/// A call in a list.
-struct Call {
-    trail: AiTrail,
-    url: String,
-    tokens: String,
-    cost: String,
-    latency: String,
 }
 
 #[derive(Template)]
@@ -286,20 +278,20 @@ impl Model {
 }
 
 impl Call {
-    fn of(trail: &AiTrail, base: &str) -> Self {
+    pub(super) fn of(trail: &AiTrail, base: &str) -> Self {
         let usage = trail.usage.map(|usage| usage.total.to_string());
         let cost = trail.cost.as_ref().or(trail.computed_cost.as_ref());
         Self {
             url: format!("{base}/view/ai/calls/{}", path_segment(&trail.message_id)),
+            started_at: clock(&trail.started_at),
+            message_id: trail.message_id.clone(),
+            model: trail.model.clone(),
+            status: trail.status,
             tokens: usage.unwrap_or_default(),
             cost: cost
                 .map(|cost| format!("{} {}", cost.total, cost.currency))
                 .unwrap_or_default(),
             latency: duration(trail.latency_us),
-            trail: AiTrail {
-                started_at: clock(&trail.started_at),
-                ..trail.clone()
-            },
         }
     }
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tower_audit_core::{PageSize, search::Field};
 
-use super::{Base, changes::ChangedRows, links::Search, page, rows::Row};
+use super::{Base, calls::RequestCalls, changes::ChangedRows, links::Search, page, rows::Row};
 use crate::{api::event_id, event::Event, params::Params, problem::Problem, view::View};
 
 #[derive(Template)]
@@ -25,6 +25,7 @@ struct Detail<'a> {
     metadata: Option<String>,
     captured: Option<String>,
     changes: ChangedRows,
+    made: RequestCalls,
     same_request: Vec<Row>,
     before: Vec<Row>,
     after: Vec<Row>,
@@ -58,6 +59,7 @@ pub(crate) async fn detail(
         .related(id, PageSize::new(5).unwrap_or_default())
         .await?;
     let changes = ChangedRows::of(&view, &base, id, &event).await?;
+    let made = RequestCalls::of(&view, &base, id).await?;
     let rows = |events: Vec<Event>| {
         events
             .into_iter()
@@ -74,6 +76,7 @@ pub(crate) async fn detail(
         metadata: pretty(Some(&event.metadata)),
         captured: pretty(event.captured.as_ref()),
         changes,
+        made,
         same_request: rows(related.same_request),
         before: rows(related.before),
         after: rows(related.after),

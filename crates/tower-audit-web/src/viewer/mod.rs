@@ -3,6 +3,7 @@
 #[cfg(feature = "ai")]
 mod ai;
 mod assets;
+mod calls;
 mod changes;
 mod chart;
 #[cfg(feature = "ai")]
