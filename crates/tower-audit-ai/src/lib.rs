@@ -48,7 +48,8 @@
 //!
 //! `ai_trails` has a row for each call, in Postgres in the schema `control_plane`: what was said of it as JSON (`state`), and columns to read and
 //! search by. `ai_trails_tallies` and `ai_trails_costs` (in SQLite a column of the former) have what calls add up to, by project, day and model:
-//! whoever counts looks at as many rows as there were days and models, and at no trail.
+//! whoever counts looks at as many rows as there were days and models, and at no trail. Beside them is how long the slowest call of each day took at
+//! most, so that the ten slowest of any time are looked for on ten days.
 //!
 //! # What it does not do
 //!
@@ -81,7 +82,7 @@ pub use backend::{AnyTrails, Backend, ParseBackendError};
 pub use call::Call;
 pub use dual::{Differences, DualTrails};
 pub use memory::MemoryTrails;
-pub use placeholder::Placeholder;
+pub use placeholder::{Placeholder, PlaceholderError};
 #[cfg(feature = "postgres")]
 pub use postgres::PgTrails;
 pub use record::{

@@ -3,7 +3,10 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use tower_audit_core::{Actor, EventId, changes::ChangeContext};
 
-use crate::{MessageId, MessageIdError, Trail};
+use crate::{
+    MessageId, MessageIdError, Trail,
+    record::{LONGEST_ID, is_id},
+};
 
 /// A call that begins: what is known of it before the model has answered.
 ///
@@ -15,7 +18,7 @@ use crate::{MessageId, MessageIdError, Trail};
 ///     .context_layers(3)
 ///     .actor(Actor::user("alice"));
 /// # let _ = placeholder;
-/// # Ok::<_, tower_audit_ai::MessageIdError>(())
+/// # Ok::<_, tower_audit_ai::PlaceholderError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "it is recorded by `Trails::begin` or `Trails::start`"]
@@ -35,15 +38,19 @@ impl Trail {
     ///
     /// # Errors
     ///
-    /// Returns an error if the message id is none.
+    /// Returns an error if the message id or the project id is none.
     pub fn placeholder(
         message_id: &str,
         project_id: impl Into<String>,
         model: impl Into<String>,
-    ) -> Result<Placeholder, MessageIdError> {
+    ) -> Result<Placeholder, PlaceholderError> {
+        let project_id = project_id.into();
+        if !is_id(&project_id) {
+            return Err(PlaceholderError::ProjectId);
+        }
         Ok(Placeholder {
             message_id: message_id.parse()?,
-            project_id: text(project_id.into(), LONGEST_NAME),
+            project_id,
             model: text(model.into(), LONGEST_NAME),
             started_at: Utc::now().trunc_subsecs(6),
             context_layers: 0,
@@ -94,6 +101,18 @@ impl Placeholder {
     }
 }
 
+/// A call cannot begin like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceholderError {
+    /// It is no message id.
+    #[error(transparent)]
+    MessageId(#[from] MessageIdError),
+    /// It is no project id. It is not cut: it would be another project's.
+    #[error("a project id has 1 to {LONGEST_ID} bytes, and no control characters")]
+    ProjectId,
+}
+
 /// Returns text that every database takes, and that is not longer than so many bytes.
 pub(crate) fn text(mut text: String, longest: usize) -> String {
     if text.contains('\0') {
@@ -111,3 +130,26 @@ pub(crate) fn text(mut text: String, longest: usize) -> String {
 
 /// How many bytes a name has at most.
 pub(crate) const LONGEST_NAME: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_id_is_taken_as_it_is_or_not_at_all() {
+        let longest = "p".repeat(LONGEST_ID);
+        let placeholder = Trail::placeholder("m", &longest, "model").unwrap();
+        assert_eq!(placeholder.project_id, longest);
+        for wrong in [String::new(), longest + "p", "a\nb".into(), "a\0b".into()] {
+            assert_eq!(
+                Trail::placeholder("m", wrong, "model"),
+                Err(PlaceholderError::ProjectId)
+            );
+        }
+        let no_message = Trail::placeholder("", "p", "model");
+        assert_eq!(
+            no_message.unwrap_err().to_string(),
+            "a message id has 1 to 255 bytes, and no control characters"
+        );
+    }
+}

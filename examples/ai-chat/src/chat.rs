@@ -41,8 +41,9 @@ pub(crate) async fn chat(
     let message = format!("msg_{}", Uuid::now_v7().simple());
     audit.action("chat.ask");
     audit.target("project", project.as_str());
-    let Ok(placeholder) = Trail::placeholder(&message, project, model::NAME) else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    let placeholder = match Trail::placeholder(&message, project, model::NAME) {
+        Ok(placeholder) => placeholder,
+        Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     };
     let call = trails.start(placeholder.context_layers(1).context(&audit));
     let answer = model::ask(&question.text, word);

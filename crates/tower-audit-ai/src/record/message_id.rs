@@ -35,9 +35,7 @@ impl FromStr for MessageId {
     type Err = MessageIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_fine =
-            !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control);
-        is_fine.then(|| Self(text.into())).ok_or(MessageIdError)
+        is_id(text).then(|| Self(text.into())).ok_or(MessageIdError)
     }
 }
 
@@ -67,10 +65,15 @@ impl fmt::Debug for MessageId {
     }
 }
 
-/// How many bytes it has at most: an index has to take it.
-const LONGEST: usize = 255;
+/// Returns whether text is an id that every database takes, an index and a path of a page included.
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=LONGEST_ID).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// How many bytes an id has at most.
+pub(crate) const LONGEST_ID: usize = 255;
 
 /// It is no message id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a message id has 1 to {LONGEST} bytes, and no control characters")]
+#[error("a message id has 1 to {LONGEST_ID} bytes, and no control characters")]
 pub struct MessageIdError;

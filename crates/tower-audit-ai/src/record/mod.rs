@@ -11,6 +11,7 @@ mod usage;
 pub use change::TrailChange;
 pub(crate) use change::{End, Opening, Outcome, Parts, Served};
 pub use cost::{AmountError, Cost, Currency, ParseCurrencyError};
+pub(crate) use message_id::{LONGEST_ID, is_id};
 pub use message_id::{MessageId, MessageIdError};
 pub use price::{Price, Prices};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
