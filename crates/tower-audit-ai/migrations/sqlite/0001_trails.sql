@@ -1,6 +1,6 @@
 -- What each call of a model was asked, used and cost. Times are microseconds since 1970.
 CREATE TABLE ai_trails (
-    message_id        TEXT    PRIMARY KEY,
+    message_id        TEXT    NOT NULL PRIMARY KEY,
     -- Everything that was said of the call, each part with when it was said: the other columns follow from it. They are NULL until the begin of
     -- the call has arrived.
     state             TEXT    NOT NULL,
@@ -29,10 +29,10 @@ CREATE TABLE ai_trails (
     latency_micros    INTEGER,
     -- When it began or, until that is known, when something was said of it last.
     age_micros        INTEGER NOT NULL
-) WITHOUT ROWID;
+);
 
 CREATE INDEX idx_ai_trails_project ON ai_trails (project_id, started_micros, message_id);
-CREATE INDEX idx_ai_trails_slowest ON ai_trails (project_id, day, latency_micros) WHERE latency_micros IS NOT NULL;
+CREATE INDEX idx_ai_trails_slowest ON ai_trails (project_id, day, latency_micros, message_id) WHERE latency_micros IS NOT NULL;
 CREATE INDEX idx_ai_trails_age ON ai_trails (age_micros);
 CREATE INDEX idx_ai_trails_pending ON ai_trails (started_micros) WHERE status = 'pending';
 CREATE INDEX idx_ai_trails_audit ON ai_trails (audit_id, started_micros, message_id) WHERE audit_id IS NOT NULL;
@@ -55,7 +55,8 @@ CREATE TABLE ai_trails_tallies (
     latency_micros    INTEGER NOT NULL,
     -- The slowest call took no longer; it may have been deleted.
     slowest_micros    INTEGER NOT NULL,
-    -- By currency what was claimed and what was computed, as decimals in text: `{"USD": {"claimed": "0.3", "computed": "0"}}`.
+    -- By currency what was claimed, what was computed, and in all what is known, as decimals in text:
+    -- `{"USD": {"total": "0.3", "claimed": "0.3", "computed": "0"}}`.
     costs             TEXT    NOT NULL,
     PRIMARY KEY (project_id, day, model)
 ) WITHOUT ROWID;
