@@ -56,10 +56,20 @@ pub struct Tally {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Costs {
+    /// All that is known: as was said, and of those calls of which nobody said it as was computed.
+    pub total: Decimal,
     /// As providers and the app said.
     pub claimed: Decimal,
     /// By the prices of the app.
     pub computed: Decimal,
+}
+
+impl Costs {
+    fn is_zero(&self) -> bool {
+        [self.total, self.claimed, self.computed]
+            .iter()
+            .all(Decimal::is_zero)
+    }
 }
 
 impl Tally {
@@ -82,6 +92,9 @@ impl Tally {
         }
         if let Some(cost) = &trail.computed_cost {
             costs.entry(cost.currency()).or_default().computed = cost.total();
+        }
+        if let Some(cost) = trail.cost.or(trail.computed_cost) {
+            costs.entry(cost.currency()).or_default().total = cost.total();
         }
         let tally = Self {
             calls: 1,
@@ -114,17 +127,16 @@ impl Tally {
         ))
     }
 
-    /// Returns what a call cost on average, as was said: of all of them, those included of which nobody said it.
+    /// Returns what a call cost on average, as far as is known: of all of them, those included of which nobody knows it.
     #[must_use]
     pub fn average_cost(&self, currency: Currency) -> Option<Decimal> {
-        let claimed = self.costs.get(&currency)?.claimed;
-        claimed.checked_div(Decimal::from(self.calls))
+        let total = self.costs.get(&currency)?.total;
+        total.checked_div(Decimal::from(self.calls))
     }
 
     /// Returns whether it changes nothing.
     pub(crate) fn is_zero(&self) -> bool {
-        let is_free = |costs: &Costs| costs.claimed.is_zero() && costs.computed.is_zero();
-        self.counts().iter().all(|count| *count == 0) && self.costs.values().all(is_free)
+        self.counts().iter().all(|count| *count == 0) && self.costs.values().all(Costs::is_zero)
     }
 
     /// Returns the numbers in the order in which they are kept.
@@ -168,11 +180,11 @@ impl AddAssign<&Self> for Tally {
         }
         for (currency, more) in &other.costs {
             let costs = self.costs.entry(*currency).or_default();
+            costs.total += more.total;
             costs.claimed += more.claimed;
             costs.computed += more.computed;
         }
-        self.costs
-            .retain(|_, costs| !costs.claimed.is_zero() || !costs.computed.is_zero());
+        self.costs.retain(|_, costs| !costs.is_zero());
     }
 }
 
@@ -184,6 +196,7 @@ impl Neg for Tally {
             *count = -*count;
         }
         for costs in self.costs.values_mut() {
+            costs.total = -costs.total;
             costs.claimed = -costs.claimed;
             costs.computed = -costs.computed;
         }

@@ -159,7 +159,9 @@ fn add(total: &mut Tally, trail: &Trail) {
         total.latency_micros += latency.num_microseconds().unwrap();
     }
     if let Some(cost) = trail.cost {
-        total.costs.entry(cost.currency()).or_default().claimed += cost.total();
+        let costs = total.costs.entry(cost.currency()).or_default();
+        costs.claimed += cost.total();
+        costs.total += cost.total();
     }
 }
 

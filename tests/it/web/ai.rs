@@ -50,7 +50,7 @@ async fn what_calls_add_up_to_is_told_to_the_last_decimal() {
     assert_eq!(analytics["total"]["calls"], 1);
     assert_eq!(
         analytics["by_day"][0]["costs"][0],
-        json!({"currency": "USD", "claimed": "0.008100000001", "computed": "0", "average": "0.008100000001"})
+        json!({"currency": "USD", "total": "0.008100000001", "claimed": "0.008100000001", "computed": "0", "average": "0.008100000001"})
     );
     assert_eq!(analytics["by_model"][0]["model"], "small");
     assert_eq!(analytics["by_model"][0]["total_tokens"], 1_500);

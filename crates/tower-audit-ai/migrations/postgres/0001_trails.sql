@@ -62,6 +62,8 @@ CREATE TABLE control_plane.ai_trails_costs (
     day        date    NOT NULL,
     model      text    NOT NULL,
     currency   text    NOT NULL,
+    -- As was claimed, and of those calls of which nobody claimed anything as was computed.
+    total      numeric NOT NULL,
     claimed    numeric NOT NULL,
     computed   numeric NOT NULL,
     PRIMARY KEY (project_id, day, model, currency)

@@ -219,13 +219,18 @@ impl Writes {
             .iter()
             .map(|(_, currency, _)| currency.to_string())
             .collect();
+        let totals: Vec<Decimal> = costs.iter().map(|(_, _, costs)| costs.total).collect();
         let claimed: Vec<Decimal> = costs.iter().map(|(_, _, costs)| costs.claimed).collect();
         let computed: Vec<Decimal> = costs.iter().map(|(_, _, costs)| costs.computed).collect();
         let add = sqlx::query(ADD_COSTS)
             .bind(projects)
             .bind(days)
             .bind(models);
-        let add = add.bind(currencies).bind(claimed).bind(computed);
+        let add = add
+            .bind(currencies)
+            .bind(totals)
+            .bind(claimed)
+            .bind(computed);
         add.execute(connection).await?;
         Ok(())
     }
@@ -337,6 +342,6 @@ ON CONFLICT (project_id, day, model) DO UPDATE SET calls = t.calls + excluded.ca
     latency_micros = t.latency_micros + excluded.latency_micros, slowest_micros = greatest(t.slowest_micros, excluded.slowest_micros)";
 
 const ADD_COSTS: &str = "\
-INSERT INTO control_plane.ai_trails_costs AS t (project_id, day, model, currency, claimed, computed)
-SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::text[], $5::numeric[], $6::numeric[])
-ON CONFLICT (project_id, day, model, currency) DO UPDATE SET claimed = t.claimed + excluded.claimed, computed = t.computed + excluded.computed";
+INSERT INTO control_plane.ai_trails_costs AS t (project_id, day, model, currency, total, claimed, computed)
+SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::text[], $5::numeric[], $6::numeric[], $7::numeric[])
+ON CONFLICT (project_id, day, model, currency) DO UPDATE SET total = t.total + excluded.total, claimed = t.claimed + excluded.claimed, computed = t.computed + excluded.computed";

@@ -113,6 +113,7 @@ fn add_cost(tally: &mut Tally, row: &PgRow) -> sqlx::Result<()> {
         .parse()
         .map_err(unreadable)?;
     let costs = tally.costs.entry(currency).or_default();
+    costs.total = row.try_get::<Decimal, _>("total")?.normalize();
     costs.claimed = row.try_get::<Decimal, _>("claimed")?.normalize();
     costs.computed = row.try_get::<Decimal, _>("computed")?.normalize();
     Ok(())
@@ -177,7 +178,7 @@ const PROJECTS_AFTER: &str = projects!(" WHERE project_id > $2");
 const TALLIES: &str = "SELECT * FROM control_plane.ai_trails_tallies \
      WHERE project_id = $1 AND day BETWEEN $2 AND $3 AND calls <> 0";
 
-const COSTS: &str = "SELECT * FROM control_plane.ai_trails_costs WHERE project_id = $1 AND day BETWEEN $2 AND $3 AND (claimed, computed) <> (0, 0)";
+const COSTS: &str = "SELECT * FROM control_plane.ai_trails_costs WHERE project_id = $1 AND day BETWEEN $2 AND $3 AND (total, claimed, computed) <> (0, 0, 0)";
 
 const RECENT: &str = "SELECT message_id, state FROM control_plane.ai_trails WHERE project_id = $1 AND day BETWEEN $2 AND $3 \
      AND started_at >= $5 AND started_at < $6 ORDER BY started_at DESC, message_id DESC LIMIT $4";

@@ -190,13 +190,16 @@ pub(crate) struct AiCosts {
     /// The currency, as ISO 4217 has it.
     #[schema(example = "USD")]
     pub(crate) currency: String,
+    /// All that is known: as was said, and of those calls of which nobody said it as was computed.
+    #[schema(example = "12.34")]
+    pub(crate) total: String,
     /// What providers and the app said.
     #[schema(example = "12.34")]
     pub(crate) claimed: String,
     /// What it is by the prices of the app.
     #[schema(example = "12.34")]
     pub(crate) computed: String,
-    /// What a call cost on average, as was said.
+    /// What a call cost on average, of all that is known.
     #[schema(example = "0.0081")]
     pub(crate) average: String,
 }
@@ -283,6 +286,7 @@ impl AiTally {
     fn of(tally: &Tally) -> Self {
         let costs = tally.costs.iter().map(|(currency, costs)| AiCosts {
             currency: currency.to_string(),
+            total: costs.total.to_string(),
             claimed: costs.claimed.to_string(),
             computed: costs.computed.to_string(),
             average: tally

@@ -9,14 +9,7 @@ use axum::{
 use chrono::{DateTime, Days as Span, NaiveDate, Utc};
 use tower_audit_core::PageSize;
 
-use super::{
-    Base,
-    calls::Call,
-    costs::{CostChart, total},
-    links::Search,
-    page,
-    rows::Row,
-};
+use super::{Base, calls::Call, costs::CostChart, links::Search, page, rows::Row};
 use crate::{
     ai::{
         days,
@@ -203,6 +196,7 @@ fn sums(total: &AiTally) -> Vec<(&'static str, String)> {
     ];
     for costs in &total.costs {
         let currency = &costs.currency;
+        sums.push(("cost", format!("{} {currency}", costs.total)));
         sums.push(("cost, as claimed", format!("{} {currency}", costs.claimed)));
         sums.push((
             "cost, as computed",
@@ -265,13 +259,7 @@ impl Model {
             tokens: tally.total_tokens.to_string(),
             latency: duration(tally.average_latency_us),
             costs: costs
-                .map(|costs| {
-                    format!(
-                        "{} {}",
-                        total(&costs.claimed, &costs.computed),
-                        costs.currency
-                    )
-                })
+                .map(|costs| format!("{} {}", costs.total, costs.currency))
                 .collect(),
         }
     }

@@ -37,13 +37,7 @@ impl CostChart {
     pub(super) fn all(analytics: &AiAnalytics) -> Vec<Self> {
         let currencies = analytics.total.costs.iter();
         currencies
-            .map(|costs| {
-                Self::of(
-                    analytics,
-                    &costs.currency,
-                    total(costs.claimed.as_str(), &costs.computed),
-                )
-            })
+            .map(|costs| Self::of(analytics, &costs.currency, &costs.total))
             .collect()
     }
 
@@ -54,7 +48,7 @@ impl CostChart {
             .filter_map(|day| {
                 let costs = &day.tally.costs;
                 let costs = costs.iter().find(|costs| costs.currency == currency)?;
-                Some((day.day, total(&costs.claimed, &costs.computed)))
+                Some((day.day, costs.total.as_str()))
             })
             .collect();
         let days = analytics
@@ -84,14 +78,6 @@ impl CostChart {
             drawn_width: WIDTH,
             drawn_height: HEIGHT,
         }
-    }
-}
-
-/// Returns what was said, or, if nobody said anything, what was computed.
-pub(super) fn total<'a>(claimed: &'a str, computed: &'a str) -> &'a str {
-    match number(claimed) == 0.0 {
-        true => computed,
-        false => claimed,
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, Days as Span, NaiveDate, Utc};
 use serde_json::json;
-use tower_audit_ai::{Days, Tally, TrailStore};
+use tower_audit_ai::{Costs, Days, Tally, TrailStore};
 use tower_audit_core::PageSize;
 
 use crate::{Done, commands::query::between, output::Output};
@@ -96,22 +96,25 @@ async fn of_all(trails: &impl TrailStore, days: Days, output: &mut Output) -> an
     Ok(Done::Well)
 }
 
-fn header(of: &'static str) -> [&'static str; 6] {
+fn header(of: &'static str) -> [&'static str; 8] {
     [
         of,
         "calls",
         "failed",
         "tokens",
         "average time",
-        "cost (by the app's prices)",
+        "cost",
+        "as claimed",
+        "as computed",
     ]
 }
 
-fn row(of: String, tally: &Tally) -> [String; 6] {
-    let costs = tally.costs.iter();
-    let costs: Vec<String> = costs
-        .map(|(currency, costs)| format!("{} {currency} ({})", costs.claimed, costs.computed))
-        .collect();
+fn row(of: String, tally: &Tally) -> [String; 8] {
+    let amounts = |amount: fn(&Costs) -> String| {
+        let costs = tally.costs.iter();
+        let costs = costs.map(|(currency, costs)| format!("{} {currency}", amount(costs)));
+        costs.collect::<Vec<_>>().join(", ")
+    };
     let latency = tally
         .average_latency()
         .and_then(|time| time.num_microseconds());
@@ -123,7 +126,9 @@ fn row(of: String, tally: &Tally) -> [String; 6] {
         latency.map_or_else(String::new, |micros| {
             format!("{}.{:03} s", micros / 1_000_000, micros / 1_000 % 1_000)
         }),
-        costs.join(", "),
+        amounts(|costs| costs.total.to_string()),
+        amounts(|costs| costs.claimed.to_string()),
+        amounts(|costs| costs.computed.to_string()),
     ]
 }
 
