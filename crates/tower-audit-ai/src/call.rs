@@ -2,6 +2,8 @@
 
 use std::{fmt, thread};
 
+use chrono::Utc;
+
 use crate::{
     Cost, MessageId, Usage,
     record::Outcome,
@@ -83,7 +85,7 @@ impl Call {
 
     fn end(&mut self, outcome: Outcome, error: Option<String>) {
         self.is_over = true;
-        let mut update = std::mem::take(&mut self.told).ended(outcome, error);
+        let mut update = std::mem::take(&mut self.told).ended(outcome, Utc::now(), error);
         if let Some(usage) = self.streamed {
             update = update.usage(usage);
         }

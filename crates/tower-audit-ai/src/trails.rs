@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use tower_audit_core::{
     DeliverySettings, EventId, Health, PageSize, ShutdownReport, Stats, StoreError,
     dead_letters::DeadLetters,
@@ -104,14 +104,14 @@ impl<S: TrailStore> Trails<S> {
                 .usage(usage)
                 .cost_if(cost)
                 .reasoning(reasoning)
-                .ended(Outcome::Completed, None),
+                .completed_at(Utc::now()),
         );
     }
 
     /// Records that a call failed.
     pub fn fail(&self, message_id: &MessageId, error: impl Into<String>) {
         let error = Some(error.into());
-        let update = Update::new().ended(Outcome::Failed, error);
+        let update = Update::new().ended(Outcome::Failed, Utc::now(), error);
         self.recorder.update(message_id, update);
     }
 
@@ -315,15 +315,30 @@ impl Update {
         self
     }
 
+    /// Says that the call was answered at this time: for calls that are recorded when they are over.
+    pub fn completed_at(self, time: DateTime<Utc>) -> Self {
+        self.ended(Outcome::Completed, time, None)
+    }
+
+    /// Says that the call failed at this time: for calls that are recorded when they are over.
+    pub fn failed_at(self, time: DateTime<Utc>, error: impl Into<String>) -> Self {
+        self.ended(Outcome::Failed, time, Some(error.into()))
+    }
+
     pub(crate) fn cost_if(mut self, cost: Option<Cost>) -> Self {
         self.0.cost = cost;
         self
     }
 
-    pub(crate) fn ended(mut self, outcome: Outcome, error: Option<String>) -> Self {
+    pub(crate) fn ended(
+        mut self,
+        outcome: Outcome,
+        time: DateTime<Utc>,
+        error: Option<String>,
+    ) -> Self {
         self.0.end = Some(End {
             outcome,
-            ended_micros: Utc::now().trunc_subsecs(6).timestamp_micros(),
+            ended_micros: time.timestamp_micros(),
             error: error.map(|error| text(error, LONGEST_ERROR)),
         });
         self

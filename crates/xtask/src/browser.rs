@@ -26,7 +26,7 @@ pub(crate) fn test() -> anyhow::Result<()> {
 /// Lets a client that knows nothing but the OpenAPI document try the API, and fails if the two differ. What never
 /// ends is left out.
 pub(crate) fn openapi() -> anyhow::Result<()> {
-    let site = Site::start()?;
+    let site = Example::start("quickstart")?;
     let programs = python::programs("schemathesis", "tests/openapi/requirements.txt")?;
     run(Command::new(programs.join("schemathesis"))
         .current_dir(target())
@@ -55,15 +55,40 @@ pub(crate) fn screenshots() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The quickstart with its demo trail, until this is dropped.
-struct Site {
+/// An example with what it makes up, until this is dropped.
+struct Example {
     process: Child,
     origin: String,
     _folder: Folder,
 }
 
+/// The examples that are looked at.
+struct Site {
+    quickstart: Example,
+    chat: Example,
+}
+
 impl Site {
     fn start() -> anyhow::Result<Self> {
+        Ok(Self {
+            quickstart: Example::start("quickstart")?,
+            chat: Example::start("ai-chat")?,
+        })
+    }
+
+    fn node(&self) -> anyhow::Result<Command> {
+        let chromium = quiet(Command::new("sh").args(["-c", "command -v chromium"]))?;
+        let mut node = Command::new("node");
+        node.current_dir(FOLDER)
+            .env("TOWER_AUDIT_VIEWER", &self.quickstart.origin)
+            .env("TOWER_AUDIT_CHAT", &self.chat.origin)
+            .env("TOWER_AUDIT_CHROMIUM", chromium);
+        Ok(node)
+    }
+}
+
+impl Example {
+    fn start(name: &str) -> anyhow::Result<Self> {
         run(cargo().current_dir(ROOT).args([
             "build",
             "--quiet",
@@ -71,38 +96,30 @@ impl Site {
             "--workspace",
             "--all-features",
             "--bin",
-            "quickstart",
+            name,
         ]))?;
-        let folder = Folder::new()?;
-        let mut process = Command::new(target().join("debug/quickstart"))
+        let folder = Folder::new(name)?;
+        let mut process = Command::new(target().join("debug").join(name))
             .arg("--demo")
             .current_dir(&folder.0)
             .env("PORT", "0")
             .env_remove("DATABASE_URL")
+            .env_remove("DATABASE")
             .stdout(Stdio::piped())
             .spawn()
-            .context("could not start the quickstart")?;
+            .with_context(|| format!("could not start {name}"))?;
         let said = origin(&mut process);
-        let mut site = Self {
+        let mut example = Self {
             process,
             origin: String::new(),
             _folder: folder,
         };
-        site.origin = said?;
-        Ok(site)
-    }
-
-    fn node(&self) -> anyhow::Result<Command> {
-        let chromium = quiet(Command::new("sh").args(["-c", "command -v chromium"]))?;
-        let mut node = Command::new("node");
-        node.current_dir(FOLDER)
-            .env("TOWER_AUDIT_VIEWER", &self.origin)
-            .env("TOWER_AUDIT_CHROMIUM", chromium);
-        Ok(node)
+        example.origin = said.with_context(|| format!("{name} did not start"))?;
+        Ok(example)
     }
 }
 
-impl Drop for Site {
+impl Drop for Example {
     fn drop(&mut self) {
         // It is not asked to end well: nothing of it is kept.
         let _ = self.process.kill();
@@ -128,19 +145,19 @@ fn install() -> anyhow::Result<()> {
         ]))
 }
 
-/// Waits until the quickstart says where it listens.
+/// Waits until it says where it listens.
 fn origin(process: &mut Child) -> anyhow::Result<String> {
     let output = process.stdout.as_mut();
-    // It stays open: the quickstart has more to say.
-    let output = output.context("the quickstart has no output")?;
+    // It stays open: there is more to say.
+    let output = output.context("it has no output")?;
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
     let Some(line) = lines.find(|line| line.contains("Listening on ")) else {
-        bail!("the quickstart did not start");
+        bail!("it ended");
     };
     let origin = line
         .split_whitespace()
         .find(|word| word.starts_with("http://"));
-    let origin = origin.context("the quickstart does not say where it listens")?;
+    let origin = origin.context("it does not say where it listens")?;
     Ok(origin.trim_end_matches('.').to_owned())
 }
 
@@ -148,8 +165,8 @@ fn origin(process: &mut Child) -> anyhow::Result<String> {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> anyhow::Result<Self> {
-        let name = format!("tower-audit-viewer-{}", std::process::id());
+    fn new(name: &str) -> anyhow::Result<Self> {
+        let name = format!("tower-audit-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder)?;
         Ok(Self(folder))

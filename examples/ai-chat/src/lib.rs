@@ -6,7 +6,10 @@
 
 mod auth;
 mod chat;
+mod demo;
 mod model;
+
+pub use demo::demo;
 
 use std::time::Duration;
 

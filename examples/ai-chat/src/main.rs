@@ -1,4 +1,4 @@
-//! Serves the chat: `cargo run -p ai-chat`. `PORT` defaults to 3000, and the file of the database, `DATABASE`, to `ai-chat.db`.
+//! Serves the chat: `cargo run -p ai-chat`, and with `--demo` beside some days of calls that were made up. `PORT` defaults to 3000, and the file of the database, `DATABASE`, to `ai-chat.db`.
 #![expect(clippy::print_stdout, reason = "a command talks to the terminal")]
 
 use std::{
@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -19,17 +22,15 @@ async fn main() -> anyhow::Result<()> {
         .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
         .with_writer(std::io::stderr)
         .init();
-    let file = std::env::var("DATABASE").unwrap_or_else(|_| "ai-chat.db".into());
-    let options = SqliteConnectOptions::new()
-        .filename(&file)
-        .create_if_missing(true);
-    let pool = SqlitePoolOptions::new()
-        .connect_with(options.journal_mode(SqliteJournalMode::Wal))
-        .await
-        .with_context(|| {
-            format!("{file} cannot be opened: set DATABASE to a file that may be written")
-        })?;
-    let app = ai_chat::app(pool, Duration::from_millis(150)).await?;
+    let has_demo = match std::env::args().nth(1).as_deref() {
+        None => false,
+        Some("--demo") => true,
+        Some(other) => anyhow::bail!("{other:?} is no argument: there is `--demo`"),
+    };
+    let app = ai_chat::app(open().await?, Duration::from_millis(150)).await?;
+    if has_demo {
+        println!("{} calls were made up", ai_chat::demo(&app.trails).await?);
+    }
     let listener = listen().await?;
     print_help(listener.local_addr()?);
     let router = app
@@ -54,6 +55,19 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn open() -> anyhow::Result<SqlitePool> {
+    let file = std::env::var("DATABASE").unwrap_or_else(|_| "ai-chat.db".into());
+    let options = SqliteConnectOptions::new()
+        .filename(&file)
+        .create_if_missing(true);
+    SqlitePoolOptions::new()
+        .connect_with(options.journal_mode(SqliteJournalMode::Wal))
+        .await
+        .with_context(|| {
+            format!("{file} cannot be opened: set DATABASE to a file that may be written")
+        })
+}
+
 async fn listen() -> anyhow::Result<TcpListener> {
     let port = std::env::var("PORT").unwrap_or_else(|_| "3000".into());
     let port: u16 = port
@@ -67,7 +81,7 @@ async fn listen() -> anyhow::Result<TcpListener> {
 fn print_help(address: SocketAddr) {
     println!(
         "\
-listening on http://{address}
+Listening on http://{address}
 
 ask:        curl -N http://{address}/projects/demo/chat -H 'authorization: Bearer demo-alice' -H 'content-type: application/json' \\
               -d '{{\"text\": \"say this again word by word\"}}'

@@ -29,6 +29,7 @@ macro_rules! mount_contract {
             what_is_old_is_deleted_by_itself,
             projects_are_named_in_their_order,
             the_calls_of_a_request_are_found_the_oldest_first,
+            a_call_that_is_recorded_when_it_is_over_ended_when_it_did,
             calls_add_up_by_day_and_model_to_the_last_decimal,
             a_day_is_one_of_the_time_zone_of_the_store,
             the_slowest_and_the_newest_are_named,
@@ -223,6 +224,9 @@ pub(super) async fn a_claimed_and_a_computed_cost_are_kept_apart(store: impl Tra
             trails.update(&id(message), Update::new().served_model(served));
         }
     }
+    begin(&trails, "nobody said", "p", Utc::now());
+    let usage = Usage::new(1_000, 500);
+    trails.complete(&id("nobody said"), usage, None, Vec::new());
     trails.flush().await;
     write(&store, &caught.all()).await;
     for (message, computed) in [("m", Some("0.002")), ("n", Some("0.02")), ("o", None)] {
@@ -236,11 +240,11 @@ pub(super) async fn a_claimed_and_a_computed_cost_are_kept_apart(store: impl Tra
         );
     }
     let total = store.analytics("p", all_days()).await.unwrap().total;
-    assert_eq!(total.costs[&Currency::USD].claimed, Decimal::from(6));
-    assert_eq!(
-        total.costs[&Currency::EUR].computed,
-        "0.022".parse().unwrap()
-    );
+    let [dollars, euros] = [Currency::USD, Currency::EUR].map(|currency| total.costs[&currency]);
+    assert_eq!((dollars.total, dollars.claimed), (6.into(), 6.into()));
+    assert_eq!(euros.computed, "0.024".parse().unwrap());
+    // Of what nobody said what was computed counts.
+    assert_eq!(euros.total, "0.002".parse().unwrap());
 }
 
 pub(super) async fn cleanup_deletes_what_is_old_and_spares_what_is_on_its_way(
@@ -576,6 +580,32 @@ pub(super) async fn projects_are_named_in_their_order(store: impl TrailStore) {
     assert_eq!(first, ["!", "A", "a", "a-1"]);
     let rest = store.projects(Some("a-1"), size).await.unwrap();
     assert_eq!(rest, ["b", "é"]);
+}
+
+pub(super) async fn a_call_that_is_recorded_when_it_is_over_ended_when_it_did(
+    store: impl TrailStore,
+) {
+    let began = time("2026-11-02T10:00:00Z");
+    let ended = began + TimeDelta::milliseconds(1_500);
+    let recorded = changes(async |trails| {
+        let answered = Update::new().completed_at(ended);
+        let refused = Update::new().failed_at(ended, "no");
+        for (message, update) in [("answered", answered), ("refused", refused)] {
+            begin(trails, message, "p", began);
+            trails.update(&id(message), update);
+        }
+    })
+    .await;
+    write(&store, &recorded).await;
+    let (answered, refused) = (get(&store, "answered").await, get(&store, "refused").await);
+    assert_eq!(answered.status, TrailStatus::Completed);
+    assert_eq!(
+        (refused.status, refused.error.as_deref()),
+        (TrailStatus::Failed, Some("no"))
+    );
+    for trail in [answered, refused] {
+        assert_eq!(trail.latency(), Some(ended - began));
+    }
 }
 
 pub(super) async fn the_calls_of_a_request_are_found_the_oldest_first(store: impl TrailStore) {
