@@ -20,6 +20,9 @@ for (const colorScheme of ["light", "dark"]) {
   await page.locator("#rows a.open").nth(2).click();
   await page.locator("dialog#drawer .facts").waitFor();
   await page.screenshot({ path: `${folder}/detail-${colorScheme}.png` });
+  await page.goto(`${process.env.TOWER_AUDIT_CHAT}/audit/view/ai/projects/demo`);
+  await page.getByRole("link", { name: "7 days" }).click();
+  await page.screenshot({ path: `${folder}/calls-${colorScheme}.png` });
   await context.close();
 }
 await browser.close();

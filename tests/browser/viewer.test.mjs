@@ -1,4 +1,5 @@
-// The viewer, as a person uses it. `cargo xtask test` starts the quickstart with a demo trail and says where it is.
+// The viewer, as a person uses it. `cargo xtask test` starts the quickstart and the example `ai-chat`, each with what it makes up, and says where
+// they are.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -7,6 +8,8 @@ import { chromium } from "playwright-core";
 
 const ORIGIN = process.env.TOWER_AUDIT_VIEWER;
 const AUDIT = `${ORIGIN}/audit`;
+const CHAT = process.env.TOWER_AUDIT_CHAT;
+const CALLS = `${CHAT}/audit/view/ai`;
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 let browser;
@@ -37,11 +40,11 @@ const open = async (options = {}) => {
   page.on("console", (message) => {
     // The first answer asks for a password, as it should.
     const isChallenge = message.text().includes("401 (Unauthorized)");
-    if (["error", "warning"].includes(message.type()) && !isChallenge) complaints.push(message.text());
+    if (["error", "warning"].includes(message.type()) && !isChallenge) complaints.push(`${message.text()} ${message.location().url}`);
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => {
-    if (!request.url().startsWith(ORIGIN)) complaints.push(`request to ${request.url()}`);
+    if (![ORIGIN, CHAT].some((origin) => request.url().startsWith(origin))) complaints.push(`request to ${request.url()}`);
   });
 };
 beforeEach(() => open());
@@ -237,13 +240,57 @@ test("a phone shows rows as cards, with nothing cut off", async () => {
   assert.ok(await page.locator("#rows .what").first().isVisible());
 });
 
+test("what calls cost is drawn by day, and leads to what one of them thought", async () => {
+  await page.goto(CALLS);
+  await page.getByRole("link", { name: "demo", exact: true }).click();
+  assert.ok((await page.locator(".chart.cost rect.cost").count()) >= 30);
+  assert.ok((await page.getByRole("region", { name: "By model" }).locator("tbody tr").count()) >= 3);
+  await page.getByRole("link", { name: "7 days" }).click();
+  await page.waitForURL((url) => url.searchParams.has("from"));
+  const answered = page.getByRole("region", { name: "Recent calls" }).locator("tr", { hasText: "completed" });
+  await answered.last().getByRole("link").click();
+  await page.getByRole("heading", { level: 1 }).getByText("completed").waitFor();
+  assert.ok((await page.locator(".facts div").count()) > 8);
+  await page.getByText("← demo").click();
+  await page.getByRole("heading", { level: 1, name: "demo" }).waitFor();
+});
+
+test("an event leads to the calls that it made, and they lead back", async () => {
+  const answer = await fetch(`${CHAT}/projects/demo/chat`, {
+    method: "POST",
+    headers: { authorization: "Bearer demo-browser", "content-type": "application/json" },
+    body: JSON.stringify({ text: "one two" }),
+  });
+  const message = answer.headers.get("x-message-id");
+  assert.match(await answer.text(), /data: two/);
+  const found = page.locator("#rows a.open");
+  while ((await found.count()) === 0) await page.goto(`${CHAT}/audit?q=actor:browser action:chat.ask`);
+  await page.goto(await found.first().evaluate((link) => link.href));
+  await page.getByRole("region", { name: "Calls of models that it made" }).getByRole("link", { name: message }).click();
+  await page.getByRole("heading", { name: "What it thought" }).waitFor();
+  await page.locator("table.related a.open").click();
+  await page.waitForURL(/\/view\/[0-9a-f-]{36}/);
+});
+
+test("a phone shows what calls cost, with nothing cut off", async () => {
+  await context.close();
+  await open({ viewport: { width: 375, height: 700 } });
+  const call = `${CALLS}/calls/msg_demo_0598`;
+  for (const url of [CALLS, `${CALLS}/projects/demo`, call]) {
+    await page.goto(url);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 375, `${url}: ${width}`);
+  }
+});
+
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing serious (${colorScheme})`, async () => {
     await context.close();
     await open({ colorScheme });
     await page.goto(`${AUDIT}?q=`);
     const detail = await page.locator("#rows a.open").first().evaluate((link) => link.href);
-    for (const url of [`${AUDIT}?q=`, `${AUDIT}?q=outcome:denied&top=actor`, `${AUDIT}?q=actor:nobody`, detail]) {
+    const calls = [CALLS, `${CALLS}/projects/demo`, `${CALLS}/calls/msg_demo_0598`];
+    for (const url of [`${AUDIT}?q=`, `${AUDIT}?q=outcome:denied&top=actor`, `${AUDIT}?q=actor:nobody`, detail, ...calls]) {
       await page.goto(url);
       await page.evaluate(axe);
       const { violations } = await page.evaluate(() => window.axe.run());

@@ -65,6 +65,16 @@ pub struct Costs {
 }
 
 impl Costs {
+    /// Returns the same amounts without zeros at their ends.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn normalized(self) -> Self {
+        Self {
+            total: self.total.normalize(),
+            claimed: self.claimed.normalize(),
+            computed: self.computed.normalize(),
+        }
+    }
+
     fn is_zero(&self) -> bool {
         [self.total, self.claimed, self.computed]
             .iter()

@@ -173,6 +173,7 @@ impl AuditWeb {
             .route("/view/{id}", get(viewer::detail))
             .route("/assets/viewer.css", get(viewer::style))
             .route("/assets/viewer.js", get(viewer::script))
+            .route("/assets/viewer.svg", get(viewer::icon))
             .route("/events", get(api::events))
             .route("/events/stream", get(api::stream))
             .route("/events/{id}", get(api::event))

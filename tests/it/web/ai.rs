@@ -162,6 +162,29 @@ async fn who_sees_one_tenant_sees_the_projects_that_are_named_and_no_other() {
 }
 
 #[tokio::test]
+async fn thirty_days_are_shown_until_today_or_until_tomorrow_where_it_has_begun() {
+    let store = MemoryTrails::new();
+    let trails = Trails::builder(store.clone()).keep_everything().start();
+    let site = Site::set(&[], |web| web.ai(store)).await;
+    let days = async || {
+        let analytics = site.get("root", "/ai/projects/p/analytics").await.json();
+        [&analytics["from"], &analytics["until"]].map(|day| {
+            let day = day.as_str().unwrap().parse::<chrono::NaiveDate>();
+            day.unwrap()
+        })
+    };
+    let [from, until] = days().await;
+    assert_eq!((until - from).num_days(), 29);
+    assert!(until <= Utc::now().date_naive());
+
+    let placeholder = Trail::placeholder("m", "p", "model").unwrap();
+    let tomorrow = Utc::now() + chrono::TimeDelta::days(1);
+    trails.begin(placeholder.started_at(tomorrow));
+    trails.flush().await;
+    assert_eq!(days().await[1], tomorrow.date_naive());
+}
+
+#[tokio::test]
 async fn who_looked_at_calls_is_recorded() {
     let (site, _) = site().await;
     site.get("clerk", "/view/ai/projects/of%20acme%2Fx").await;

@@ -3,12 +3,11 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use chrono::NaiveDate;
-use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
 use tower_audit_core::{EventId, PageSize, store::StoreStatus};
 
 use crate::{
-    Analytics, Currency, Days, MessageId, Tally, Trail, TrailCursor, TrailPage,
+    Analytics, Costs, Currency, Days, MessageId, Tally, Trail, TrailCursor, TrailPage,
     slowest::Slowest,
     sql::{counts, message_id, trails, unreadable},
     store::NAMED,
@@ -112,10 +111,12 @@ fn add_cost(tally: &mut Tally, row: &PgRow) -> sqlx::Result<()> {
         .try_get::<&str, _>("currency")?
         .parse()
         .map_err(unreadable)?;
-    let costs = tally.costs.entry(currency).or_default();
-    costs.total = row.try_get::<Decimal, _>("total")?.normalize();
-    costs.claimed = row.try_get::<Decimal, _>("claimed")?.normalize();
-    costs.computed = row.try_get::<Decimal, _>("computed")?.normalize();
+    let costs = Costs {
+        total: row.try_get("total")?,
+        claimed: row.try_get("claimed")?,
+        computed: row.try_get("computed")?,
+    };
+    tally.costs.insert(currency, costs.normalized());
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use sqlx::{Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow, types::Jso
 use tower_audit_core::{EventId, PageSize, store::StoreStatus};
 
 use crate::{
-    Analytics, Days, MessageId, Tally, Trail, TrailCursor, TrailPage,
+    Analytics, Costs, Currency, Days, MessageId, Tally, Trail, TrailCursor, TrailPage,
     slowest::Slowest,
     sql::{counts, message_id, trails},
     store::NAMED,
@@ -103,7 +103,9 @@ pub(super) async fn analytics(
 /// Reads a row of tallies.
 pub(super) fn tally(row: &SqliteRow) -> sqlx::Result<Tally> {
     let mut tally = counts(row)?;
-    tally.costs = row.try_get::<Json<_>, _>("costs")?.0;
+    let Json(costs) = row.try_get::<Json<BTreeMap<Currency, Costs>>, _>("costs")?;
+    let costs = costs.into_iter();
+    tally.costs = costs.map(|(of, costs)| (of, costs.normalized())).collect();
     Ok(tally)
 }
 

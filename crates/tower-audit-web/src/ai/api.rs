@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::{
-    days,
+    AskedDays,
     shown::{AiAnalytics, AiEventTrails, AiProjects, AiTrail, AiTrails},
 };
 use crate::{
@@ -44,8 +44,8 @@ pub(crate) async fn projects(
     get, path = "/ai/projects/{project}/analytics", tag = "ai",
     params(
         ("project" = String, Path, description = "The id of the project"),
-        ("from" = Option<String>, Query, description = "The first day, 30 days before the last by default", format = Date),
-        ("until" = Option<String>, Query, description = "The last day, today by default", format = Date),
+        ("from" = Option<String>, Query, description = "The first day, that of 30 by default", format = Date),
+        ("until" = Option<String>, Query, description = "The last day, today by default, in the time zone of the store", format = Date),
     ),
     responses(
         (status = 200, body = AiAnalytics, description = "The sums"),
@@ -59,7 +59,9 @@ pub(crate) async fn analytics(
     RawQuery(query): RawQuery,
 ) -> Result<Json<AiAnalytics>, Problem> {
     let params = Params::parse(query.as_deref(), &["from", "until"])?;
-    Ok(Json(view.analytics(&project, days(&params)?).await?))
+    Ok(Json(
+        view.analytics(&project, AskedDays::of(&params)?).await?,
+    ))
 }
 
 /// The calls of a project.

@@ -47,10 +47,14 @@ impl View {
     pub(crate) async fn analytics(
         &self,
         project: &str,
-        days: Days,
+        AskedDays { mut days, today }: AskedDays,
     ) -> Result<AiAnalytics, Problem> {
         self.see_project(project)?;
         let analytics = self.trails_reader()?.analytics(project, days).await?;
+        if let Some(today) = today {
+            let newest = analytics.by_day.last().map(|(day, _)| *day);
+            days.last = newest.unwrap_or(today).max(today);
+        }
         Ok(AiAnalytics::of(days, &analytics, self.access()))
     }
 
@@ -115,20 +119,38 @@ impl View {
     }
 }
 
-/// Returns the days that a request asks for: thirty until today, in whichever time zone today is latest, unless it says otherwise.
-pub(crate) fn days(params: &Params) -> Result<Days, Problem> {
-    let hint = "write a date, such as 2026-11-22";
-    let last = params.parsed::<NaiveDate>("until", hint)?;
-    let today = Utc::now().date_naive() + Span::new(1);
-    let last = last.unwrap_or(today);
-    let first = params.parsed::<NaiveDate>("from", hint)?;
-    let first = first.unwrap_or_else(|| last.checked_sub_days(Span::new(30)).unwrap_or(last));
-    match first <= last {
-        true => Ok(Days::new(first, last)),
-        false => Err(Problem::bad_parameter(
-            "from",
-            "the first day comes after the last one",
-            "write the earlier one in `from`",
-        )),
+/// The days that a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AskedDays {
+    days: Days,
+    /// Which day it is in UTC, if the last one was not named. Where the store is it may be tomorrow already, so that is one of the days.
+    today: Option<NaiveDate>,
+}
+
+impl AskedDays {
+    /// Returns thirty days until today, unless the request says otherwise.
+    pub(crate) fn of(params: &Params) -> Result<Self, Problem> {
+        let hint = "write a date, such as 2026-11-22";
+        let last = params.parsed::<NaiveDate>("until", hint)?;
+        let today = Utc::now().date_naive();
+        let first = params.parsed::<NaiveDate>("from", hint)?;
+        let first = first.unwrap_or_else(|| begin_of(30, last.unwrap_or(today)));
+        let days = Days::new(first, last.unwrap_or(today + Span::new(1)));
+        match days.first <= days.last {
+            true => Ok(Self {
+                days,
+                today: last.is_none().then_some(today),
+            }),
+            false => Err(Problem::bad_parameter(
+                "from",
+                "the first day comes after the last one",
+                "write the earlier one in `from`",
+            )),
+        }
     }
+}
+
+/// Returns the first of so many days.
+pub(crate) fn begin_of(days: u64, last: NaiveDate) -> NaiveDate {
+    last.checked_sub_days(Span::new(days - 1)).unwrap_or(last)
 }

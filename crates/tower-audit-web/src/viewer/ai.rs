@@ -6,14 +6,14 @@ use axum::{
     extract::{Path, RawQuery},
     response::Response,
 };
-use chrono::{DateTime, Days as Span, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use tower_audit_core::PageSize;
 
 use super::{Base, calls::Call, costs::CostChart, links::Search, page, rows::Row};
 use crate::{
     ai::{
-        days,
-        shown::{AiAnalytics, AiCost, AiModel, AiTally, AiTrail},
+        AskedDays, begin_of,
+        shown::{AiCost, AiModel, AiTally, AiTrail},
     },
     params::Params,
     problem::Problem,
@@ -109,8 +109,7 @@ pub(crate) async fn project_page(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &["from", "until"])?;
-    let days = days(&params)?;
-    let analytics = view.analytics(&project, days).await?;
+    let analytics = view.analytics(&project, AskedDays::of(&params)?).await?;
     let here = project_url(&base, &project);
     let calls = |trails: &[AiTrail]| trails.iter().map(|trail| Call::of(trail, &base)).collect();
     Ok(page(&Project {
@@ -118,7 +117,7 @@ pub(crate) async fn project_page(
         text: "",
         has_ai: true,
         project: &project,
-        periods: periods(&here, &analytics),
+        periods: periods(&here, &params, analytics.from),
         from: analytics.from,
         until: analytics.until,
         sums: sums(&analytics.total),
@@ -169,14 +168,14 @@ fn project_url(base: &str, project: &str) -> String {
     format!("{base}/view/ai/projects/{}", path_segment(project))
 }
 
-fn periods(here: &str, analytics: &AiAnalytics) -> Vec<Period> {
-    let today = Utc::now().date_naive() + Span::new(1);
+fn periods(here: &str, params: &Params, first: NaiveDate) -> Vec<Period> {
+    let today = Utc::now().date_naive();
     let period = |days: u64| {
-        let from = today - Span::new(days);
+        let from = begin_of(days, today);
         Period {
             name: format!("{days} days"),
             url: format!("{here}?from={from}"),
-            is_current: (analytics.from, analytics.until) == (from, today),
+            is_current: first == from && params.get("until").is_none(),
         }
     };
     [7, 30, 90, 365].map(period).into()
@@ -271,7 +270,8 @@ impl Call {
         let cost = trail.cost.as_ref().or(trail.computed_cost.as_ref());
         Self {
             url: format!("{base}/view/ai/calls/{}", path_segment(&trail.message_id)),
-            started_at: clock(&trail.started_at),
+            started_at: trail.started_at.clone(),
+            clock: clock(&trail.started_at),
             message_id: trail.message_id.clone(),
             model: trail.model.clone(),
             status: trail.status,

@@ -1,4 +1,4 @@
-//! The style and the script of the viewer. They change with the version alone, and say nothing about anybody.
+//! The style, the script and the icon of the viewer. They change with the version alone, and say nothing about anybody.
 
 use http::{HeaderName, header};
 
@@ -14,6 +14,10 @@ pub(crate) async fn script() -> ([(HeaderName, &'static str); 2], &'static str) 
         "text/javascript; charset=utf-8",
         include_str!("../../assets/viewer.js"),
     )
+}
+
+pub(crate) async fn icon() -> ([(HeaderName, &'static str); 2], &'static str) {
+    answer("image/svg+xml", include_str!("../../assets/viewer.svg"))
 }
 
 fn answer(

@@ -9,6 +9,7 @@ use crate::{problem::Problem, view::View};
 pub(super) struct Call {
     pub(super) url: String,
     pub(super) started_at: String,
+    pub(super) clock: String,
     pub(super) message_id: String,
     pub(super) model: String,
     pub(super) status: &'static str,

@@ -17,7 +17,7 @@ mod rows;
 
 #[cfg(feature = "ai")]
 pub(crate) use ai::{call_page, project_page, projects_page};
-pub(crate) use assets::{script, style};
+pub(crate) use assets::{icon, script, style};
 pub(crate) use detail::detail;
 pub(crate) use failure::failure;
 pub(crate) use list::list;
