@@ -43,10 +43,13 @@ async fn of_project(
 ) -> anyhow::Result<Done> {
     let analytics = trails.analytics(project, days).await?;
     if output.is_json {
+        // Tomorrow is one of the days only where it has begun.
+        let today = Utc::now().date_naive();
+        let newest = analytics.by_day.last().map_or(today, |(day, _)| *day);
         output.json(&json!({
             "project_id": project,
             "from": days.first,
-            "until": days.last,
+            "until": days.last.min(newest.max(today)),
             "total": analytics.total,
             "by_day": analytics.by_day.iter().map(|(day, tally)| json!({"day": day, "tally": tally})).collect::<Vec<_>>(),
             "by_model": analytics.by_model.iter().map(|(model, tally)| json!({"model": model, "tally": tally})).collect::<Vec<_>>(),
