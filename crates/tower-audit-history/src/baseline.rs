@@ -9,7 +9,7 @@ use tower_audit_core::changes::{Columns, TableName};
 use crate::{
     History, HistoryError,
     error::code,
-    migrate::{as_triggers_do, hold},
+    migrate::{ALL_ROWS, as_triggers_do, hold, share},
     names::{literal, quoted},
     read::{Live, record},
     track::{catalog, table::Column},
@@ -20,7 +20,8 @@ impl History {
     /// knows what every row was, also of those that nobody changes. Returns how many rows it recorded.
     ///
     /// It goes by batches in the order of the key, while others go on: each row is locked for the moment in which it is copied, so that
-    /// what is recorded has its place among the changes. It takes about as much room as the table. Run it once, after
+    /// what is recorded has its place among the changes; for a row or a table that somebody else has locked it waits for 200 ms, lets go, and tries
+    /// again. It takes about as much room as the table. Run it once, after
     /// [`track`](Self::track); what a second run records is recorded again.
     ///
     /// Dropping the future keeps the batches that were recorded.
@@ -29,8 +30,9 @@ impl History {
     ///
     /// Returns [`HistoryError::NotTracked`] if it is not tracked, [`HistoryError::OtherColumns`] if its columns were changed since,
     /// [`HistoryError::NotCovered`] if its triggers do not fire, [`HistoryError::LooseKey`] if more than one row may have the same key,
-    /// [`HistoryError::NoKey`] for a table without a key, and
-    /// [`HistoryError::Database`] otherwise, also if the user does not own the history.
+    /// [`HistoryError::NoKey`] for a table without a key, [`HistoryError::KeyOfTypes`] for a key whose types run checks of their owner,
+    /// [`HistoryError::NameOfAnother`] if the table is not the one that was tracked under this name, and
+    /// [`HistoryError::Database`] otherwise, also if the user does not own the history, or if policies hide rows from them.
     pub async fn baseline(&self, table: &TableName) -> Result<u64, HistoryError> {
         let (mut last, mut rows, mut size) = (None, 0, BATCH);
         loop {
@@ -41,8 +43,11 @@ impl History {
                     size = (size * 2).min(BATCH);
                 }
                 Ok(None) => return Ok(rows),
-                // Somebody holds one of the rows, and may wait for another: that one is waited for alone.
-                Err(error) if is_impatient(&error) => size = 1,
+                // Somebody holds one of the rows, and may wait for another, or for the table.
+                Err(error) if is_impatient(&error) => {
+                    size = 1;
+                    pause(self).await?;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -78,7 +83,7 @@ async fn batch(
     last: Option<&Columns>,
     size: u32,
 ) -> Result<Option<(Columns, u64)>, HistoryError> {
-    let mut tx = begin(history, size, table).await?;
+    let mut tx = begin(history, table).await?;
     // A migration may come between two batches, and none while one is recorded.
     let live = find(history, &mut tx, table).await?;
     let row = sqlx::query(AssertSqlSafe(statement(history, &live, last.is_some())))
@@ -92,23 +97,22 @@ async fn batch(
     Ok(key.map(|Json(key)| (key, count.unsigned_abs())))
 }
 
-/// Begins a transaction in which nobody changes the columns of a table, and that does not wait for the lock of a row while it has others, which could be
-/// a deadlock.
+/// Begins a transaction in which nobody changes the columns of a table nor how it is tracked, and that waits for no lock as long as the database lets pass
+/// before it looks for deadlocks.
 async fn begin(
     history: &History,
-    size: u32,
     table: &TableName,
 ) -> Result<Transaction<'static, Postgres>, HistoryError> {
-    let wait = if size == 1 { Duration::ZERO } else { PATIENCE };
     let begin = format!(
-        "BEGIN; {}; SET LOCAL lock_timeout = {}; SET LOCAL jit = off",
+        "BEGIN; {}; {ALL_ROWS}; SET LOCAL lock_timeout = {}; SET LOCAL jit = off",
         as_triggers_do(),
-        wait.as_millis()
+        PATIENCE.as_millis(),
     );
     let mut tx = history
         .pool
         .begin_with(AssertSqlSafe(begin.clone()))
         .await?;
+    share(&mut tx).await?;
     match hold(&mut tx, table).await {
         // There is no such table: whoever looks for it says what is wrong.
         Err(error) if code(&error).as_deref() == Some("42P01") => {
@@ -117,6 +121,13 @@ async fn begin(
         }
         held => held.map(|()| tx).map_err(HistoryError::Database),
     }
+}
+
+/// Lets others have what this waits for.
+async fn pause(history: &History) -> Result<(), HistoryError> {
+    let pause = sqlx::query("SELECT pg_catalog.pg_sleep($1)").bind(PATIENCE.as_secs_f64());
+    pause.execute(&history.pool).await?;
+    Ok(())
 }
 
 fn statement(history: &History, live: &Live<'_>, has_last: bool) -> String {

@@ -69,10 +69,10 @@ pub enum HistoryError {
     },
     /// The table is a partition of one that is not tracked, and its triggers are to be those for statements.
     #[error(
-        "{table} is a partition of {of}, and statements that name that one fire no triggers for statements of its partitions: take triggers for rows"
+        "{table} is a part of {of}, and statements that name that one fire no triggers for statements of its parts: take triggers for rows"
     )]
     StatementsOfPartition {
-        /// The partition.
+        /// The partition, or the table that inherits.
         table: TableName,
         /// The table above.
         of: TableName,
@@ -127,6 +127,16 @@ pub enum HistoryError {
         "more than one row of {0} may have the same key, or none: make the columns of its key NOT NULL, and unique"
     )]
     LooseKey(TableName),
+    /// Whoever looks a row up by such a key would run checks that the owner of the type wrote.
+    #[error(
+        "the key column {column} of {table} is made of composite types or domains, whose checks would be run: rows cannot be looked up by it"
+    )]
+    KeyOfTypes {
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
+    },
     /// The values are none of the key's columns.
     #[error("this is no key of {table}: {why}")]
     NoSuchKey {

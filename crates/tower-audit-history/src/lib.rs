@@ -114,7 +114,12 @@
 //! - A session that has turned triggers off (`session_replication_role = replica`, which takes a superuser, and the apply worker of
 //!   logical replication) leaves no record, and neither does who owns the table and disables the triggers: [`verify`](History::verify) finds
 //!   the latter.
-//! - A child by INHERITS is a table of its own, of which neither a baseline nor a revert of its parent knows: track it, too.
+//! - A child by INHERITS is a table of its own, of which neither a baseline nor a revert of its parent knows: track it, too. Triggers for statements of
+//!   a parent tell of the rows of its children as if they were its own: take triggers for rows.
+//! - [`as_of`](History::as_of), [`baseline`](History::baseline) and [`revert`](History::revert) read or write the app's table as any query of whoever asks
+//!   does: what the owner of the table has made of it runs with the rights of whoever asks, such as its triggers and foreign keys, the functions of
+//!   its indexes, or another table that is put in its place at that moment. Ask as a role that may do no more than that owner, and not as a
+//!   superuser, where you do not trust them. The triggers, which run as the owner of the history, run nothing of theirs.
 //! - [`as_of`](History::as_of) takes values for keys as they are spelled: of a `citext` key that was spelled another way then, of an enum value
 //!   that has another name now, and of a key that a trigger of the app moved, it may tell the wrong row or none. Nor can it see that a
 //!   migration computed values anew (`ALTER TYPE ... USING` of the same type), or wrote while it had disabled the triggers and enabled them again.
@@ -130,7 +135,7 @@
 //! - Track a table in the migration that changes its columns: until then what was added or renamed is hidden, and of a partition that has its
 //!   columns in another order than the table what was added may be missing. Where something is masked, columns are known by what they are and not by
 //!   their names; but not what a generated one is made of, if a migration gives it another expression, or one that is the same as the masked column takes
-//!   the place of one that is dropped. [`verify`](History::verify) finds both. A transaction that is `REPEATABLE READ` or stricter records
+//!   the place of one that is dropped; nor what a partition computes from a masked column that was attached since. [`verify`](History::verify) finds all of it. A transaction that is `REPEATABLE READ` or stricter records
 //!   of a table whose columns were changed that rows changed, and nothing of them, because it may see the catalog as it was.
 //! - Where a transaction swaps keys among rows, and where triggers of the app changed a row before the statement or the insert was recorded
 //!   that they belong to, [`as_of`](History::as_of) says that it does not know. It believes that nobody dropped, detached or attached a

@@ -51,7 +51,8 @@ impl History {
     /// # Errors
     ///
     /// Returns [`HistoryError::NoChange`] if there is no such change, [`HistoryError::Irreversible`] if it cannot be taken back from what
-    /// the history knows, and [`HistoryError::Database`] otherwise.
+    /// the history knows, [`HistoryError::NameOfAnother`] or [`HistoryError::NotCovered`] if its table is not the one that was tracked under its name, and
+    /// [`HistoryError::Database`] otherwise.
     pub async fn revert(&self, change: Uuid) -> Result<Revert, HistoryError> {
         let mut tx = look(self).await?;
         let change = self.change_on(&mut tx, change).await?;

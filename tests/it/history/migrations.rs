@@ -327,7 +327,7 @@ async fn a_partition_of_a_partition_is_recorded_with_its_masks() {
         .await;
     assert_eq!(
         said.unwrap_err().to_string(),
-        "public.t is a partition of public.above, and statements that name that one fire no triggers for statements of its partitions: \
+        "public.t is a part of public.above, and statements that name that one fire no triggers for statements of its parts: \
          take triggers for rows"
     );
 }

@@ -9,6 +9,7 @@ mod example;
 mod keys;
 mod masking;
 mod migrations;
+mod others;
 mod privileges;
 mod reading;
 mod revert;

@@ -219,6 +219,29 @@ async fn no_cast_that_somebody_made_runs_as_the_owner_of_the_history() {
 }
 
 #[tokio::test]
+async fn a_row_that_a_policy_hides_is_no_row_that_is_gone() {
+    let db = jobs(Triggers::Row).await;
+    db.run("INSERT INTO jobs VALUES (1, 'a')").await;
+    let role = Role::new(&db, "GRANT USAGE ON SCHEMA control_plane TO {role}; GRANT SELECT ON control_plane.row_changes, control_plane.row_changes_tracked TO {role}; GRANT SELECT ON jobs TO {role}").await;
+    db.run("ALTER TABLE jobs ENABLE ROW LEVEL SECURITY").await;
+    let options = db.database.options.clone().username(&role.0);
+    let pool = sqlx::PgPool::connect_with(options).await.unwrap();
+    let key = serde_json::json!({"id": 1}).as_object().unwrap().clone();
+    let refused = History::new(pool.clone())
+        .as_of(&name("jobs"), &key, chrono::Utc::now())
+        .await;
+    let Err(HistoryError::Database(refused)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(
+        refused.to_string().contains("row-level security"),
+        "{refused}"
+    );
+    pool.close().await;
+    role.drop(&db).await;
+}
+
+#[tokio::test]
 async fn nothing_that_somebody_put_into_public_runs_as_whoever_looks_back() {
     let db = Tracked::with(
         "CREATE FUNCTION to_jsonb(text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it ran'; END $$;

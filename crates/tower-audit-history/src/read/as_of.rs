@@ -27,7 +27,7 @@ impl History {
     /// # Errors
     ///
     /// Returns an error as [`spelled_key`](Self::spelled_key) does if the row cannot be named like that, and [`HistoryError::Database`]
-    /// otherwise.
+    /// otherwise, also if policies hide rows of the table from whoever asks.
     pub async fn as_of(
         &self,
         table: &TableName,
@@ -58,7 +58,9 @@ impl History {
     /// # Errors
     ///
     /// Returns [`HistoryError::NotTracked`], [`HistoryError::NoKey`], [`HistoryError::MaskedKey`] or [`HistoryError::OtherKey`] if no row can be
-    /// named like that, [`HistoryError::NoSuchKey`] if a value is none of its column, and [`HistoryError::Database`] otherwise.
+    /// named like that, [`HistoryError::KeyOfTypes`] if that would run checks of the owner of its types, [`HistoryError::NoSuchKey`] if a value is none
+    /// of its column, [`HistoryError::NameOfAnother`] or [`HistoryError::NotCovered`] if the table is not the one that was tracked under this name, and
+    /// [`HistoryError::Database`] otherwise.
     pub async fn spelled_key(
         &self,
         table: &TableName,

@@ -13,8 +13,8 @@ use crate::{
     error::code,
     names::{Names, quoted, quoted_table},
     track::{
-        Former, FormerColumn, Table, are_there, catalog, entry, generate::Expressions, is_as_noted,
-        table::Column, with_their_columns,
+        Entry, Former, FormerColumn, Table, are_there, catalog, entry, generate::Expressions,
+        is_as_noted, is_not_another, table::Column, with_their_columns,
     },
 };
 
@@ -43,24 +43,17 @@ impl<'a> Live<'a> {
         name: &TableName,
     ) -> Result<Self, HistoryError> {
         let entry = entry(history, connection, name).await?;
-        let mut track = entry.track;
+        let found = catalog::find(connection, name).await?;
+        is_not_another(history, connection, &entry, &found).await?;
+        let mut track = entry.track.clone();
         // Whoever reads cannot hash: the key is the owner's.
         let hashed = std::mem::take(&mut track.hash);
         track.mask.extend(hashed);
-        let found = catalog::find(connection, name).await?;
         let table = Table::new(found, track)?;
+        refuse_key_of_types(&table)?;
         let is_as_noted = is_as_noted(&entry.columns, &table);
         let is_covered = are_there(connection, &history.names, &table).await?;
-        let columns = with_their_columns(&entry.columns, &table.found).into_iter();
-        let since = columns
-            .filter_map(|(noted, column)| Some((column?.name.clone(), noted.since)))
-            .filter(|(name, _)| {
-                table
-                    .columns
-                    .iter()
-                    .any(|column| column.found.name == *name)
-            })
-            .collect();
+        let since = since(&entry, &table);
         let mut names = entry.former_names;
         names.push(Former {
             schema: entry.name.schema().to_owned(),
@@ -227,6 +220,31 @@ impl<'a> Live<'a> {
             .fetch_optional(connection)
             .await?;
         Ok(row.map(|Json(Exact(row))| row))
+    }
+}
+
+/// Returns since when each column that the table has now has been recorded.
+fn since(entry: &Entry, table: &Table) -> BTreeMap<String, DateTime<Utc>> {
+    let is_recorded = |name: &String| {
+        let mut columns = table.columns.iter();
+        columns.any(|column| column.found.name == *name)
+    };
+    let columns = with_their_columns(&entry.columns, &table.found).into_iter();
+    columns
+        .filter_map(|(noted, column)| Some((column?.name.clone(), noted.since)))
+        .filter(|(name, _)| is_recorded(name))
+        .collect()
+}
+
+/// Refuses a key of which each value that is made runs what its owner wrote.
+fn refuse_key_of_types(table: &Table) -> Result<(), HistoryError> {
+    let mut key = table.key.iter();
+    match key.find(|column| column.found.is_made_of_types) {
+        Some(column) => Err(HistoryError::KeyOfTypes {
+            table: table.name().clone(),
+            column: column.found.name.clone(),
+        }),
+        None => Ok(()),
     }
 }
 

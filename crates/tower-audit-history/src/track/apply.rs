@@ -97,11 +97,12 @@ impl History {
         table: &Table,
     ) -> Result<(), HistoryError> {
         let above = catalog::above(connection, table.name()).await?;
+        let parents = catalog::parents(connection, table.name()).await?;
         let is_own = |name: &TableName| self.names.is_own(name);
         if is_own(table.name()) || above.iter().any(is_own) {
             return Err(HistoryError::OwnTable(table.name().clone()));
         }
-        if let Some(of) = above
+        if let Some(of) = parents
             .first()
             .filter(|_| table.track.triggers == Triggers::Statement)
         {
@@ -117,6 +118,15 @@ impl History {
                 of: of.on,
             });
         }
+        self.refuse_partition_of_its_own(connection, table).await
+    }
+
+    /// Refuses a table of which a partition is tracked by itself.
+    async fn refuse_partition_of_its_own(
+        &self,
+        connection: &mut PgConnection,
+        table: &Table,
+    ) -> Result<(), HistoryError> {
         let entries = entries(self, connection).await?;
         let below = triggers::there(connection, &self.names, &table.found.partitions).await?;
         let is_tracked = |name: &&TableName| {
@@ -321,12 +331,7 @@ async fn before(
     let there = triggers::there(connection, &history.names, &on).await?;
     let entries = entries(history, connection).await?;
     let same = entries.iter().find(|entry| entry.name == *table.name());
-    let function = history.names.function(table.name());
-    let other = there.iter().find(|trigger| trigger.function != function);
-    let other = other.and_then(|other| {
-        let mut entries = entries.iter();
-        entries.find(|entry| entry.function == other.function)
-    });
+    let other = under_another_name(history, connection, table, &there, &entries).await?;
     let mut before = Before::default();
     let Some(entry) = other.or(same) else {
         return Ok(before);
@@ -336,7 +341,7 @@ async fn before(
         track: entry.track.clone(),
         ..table.clone()
     };
-    if cover(&history.names, &was, &there) && is_as_noted(&entry.columns, table) {
+    if cover(&history.names, &was, &entry.function, &there) && is_as_noted(&entry.columns, table) {
         before.begun_at = Some(entry.begun_at);
     }
     columns_before(&mut before, entry, table);
@@ -353,6 +358,27 @@ async fn before(
     drop_all_of(history, connection, entry).await?;
     books::forget(history, connection, &entry.name).await?;
     Ok(before)
+}
+
+/// Returns as what a table was tracked before it got its name. A trigger that was left by the table above, or that somebody made, makes it no other table.
+async fn under_another_name<'e>(
+    history: &History,
+    connection: &mut PgConnection,
+    table: &Table,
+    there: &[Trigger],
+    entries: &'e [Entry],
+) -> Result<Option<&'e Entry>, HistoryError> {
+    let function = history.names.function(table.name());
+    let everywhere = triggers::everywhere(connection, &history.names).await?;
+    let on = with_partitions(table);
+    let is_it = |entry: &&Entry| {
+        let is_its = |trigger: &&Trigger| trigger.function == entry.function;
+        let mut its = everywhere.iter().filter(is_its);
+        entry.function != function
+            && there.iter().any(|trigger| is_its(&trigger))
+            && (entry.columns.relation == table.found.oid || its.all(|its| on.contains(&its.on)))
+    };
+    Ok(entries.iter().find(is_it))
 }
 
 /// Notes which columns have been recorded until now, and which of them no more.

@@ -88,6 +88,19 @@ pub(crate) async fn above(
     Ok(above.iter().map(table_name).collect::<sqlx::Result<_>>()?)
 }
 
+/// Returns the tables of which a table is a part, as a partition or because it inherits: statements may name them instead.
+pub(crate) async fn parents(
+    connection: &mut PgConnection,
+    name: &TableName,
+) -> Result<Vec<TableName>, HistoryError> {
+    let parents = sqlx::query(PARENTS).bind(name.schema()).bind(name.table());
+    let parents = parents.fetch_all(connection).await?;
+    Ok(parents
+        .iter()
+        .map(table_name)
+        .collect::<sqlx::Result<_>>()?)
+}
+
 fn table_name(row: &PgRow) -> sqlx::Result<TableName> {
     let (schema, table): (String, String) = (row.try_get(0)?, row.try_get(1)?);
     Ok(TableName::new(schema, table))
@@ -119,6 +132,7 @@ fn column(row: &PgRow) -> sqlx::Result<FoundColumn> {
             _ => Generated::No,
         },
         made_of: row.try_get("made_of")?,
+        is_made_of_types: row.try_get("is_made_of_types")?,
     })
 }
 
@@ -175,6 +189,8 @@ SELECT a.attnum, a.attname::text AS name, a.atttypid AS type_oid, pg_catalog.for
             'macaddr', 'macaddr8') THEN 'exact'
         ELSE 'image' END AS sort,
     t.is_builtin AND t.name = 'json' AS is_json,
+    NOT t.is_builtin AND t.typtype NOT IN ('b', 'e') OR t.element IS NOT NULL AND NOT t.element_is_builtin AND t.element_sort NOT IN ('b', 'e')
+        AS is_made_of_types,
     t.typlen = -1 AND t.name NOT IN ('numeric', 'inet', 'cidr') AND NOT (t.name IN ('varchar', 'bpchar') AND a.atttypmod BETWEEN 0 AND 65536)
         AS is_long,
     coalesce((SELECT array_agg(DISTINCT o.attname::text)
@@ -207,6 +223,13 @@ SELECT s.nspname::text, c.relname::text
 FROM pg_catalog.pg_class AS p JOIN pg_catalog.pg_namespace AS ps ON ps.oid = p.relnamespace, pg_catalog.pg_partition_ancestors(p.oid) AS a
 JOIN pg_catalog.pg_class AS c ON c.oid = a.relid JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
 WHERE ps.nspname = $1 AND p.relname = $2 AND p.relispartition AND c.oid <> p.oid";
+
+/// The tables of which a table is a part.
+const PARENTS: &str = "\
+SELECT s.nspname::text, c.relname::text
+FROM pg_catalog.pg_class AS p JOIN pg_catalog.pg_namespace AS ps ON ps.oid = p.relnamespace JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = p.oid
+JOIN pg_catalog.pg_class AS c ON c.oid = i.inhparent JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
+WHERE ps.nspname = $1 AND p.relname = $2 ORDER BY i.inhseqno";
 
 /// An index by some of the columns of the key, or by all, allows each key once; and NULL more often.
 const IS_UNIQUE: &str = "\

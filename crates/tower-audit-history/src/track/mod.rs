@@ -19,4 +19,5 @@ pub(crate) use columns::{is_as_noted, with_their_columns};
 pub use settings::{Track, Triggers, WithoutContext};
 pub(crate) use table::Table;
 pub(crate) use triggers::are_there;
+pub(crate) use verify::is_not_another;
 pub use verify::{Finding, TrackedTable};

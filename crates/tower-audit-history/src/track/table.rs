@@ -50,6 +50,9 @@ pub(crate) struct FoundColumn {
     pub(crate) generated: Generated,
     /// The columns that it is made of.
     pub(crate) made_of: Vec<String>,
+    /// The type below all domains is made of others that somebody made, of which the checks are run whenever a value is: a composite type, or an
+    /// array of domains.
+    pub(crate) is_made_of_types: bool,
 }
 
 /// What kind of values a column has, by its type under all domains.

@@ -88,7 +88,8 @@ pub(crate) async fn are_there(
     table: &Table,
 ) -> Result<bool, HistoryError> {
     let on = with_partitions(table);
-    Ok(cover(names, table, &there(connection, names, &on).await?))
+    let there = there(connection, names, &on).await?;
+    Ok(cover(names, table, &names.function(table.name()), &there))
 }
 
 /// Returns the names of a table and of its partitions.
@@ -98,16 +99,19 @@ pub(super) fn with_partitions(table: &Table) -> Vec<TableName> {
     names
 }
 
-/// Returns whether the triggers of a table are those that it was to have until now, and fire: whatever its name was, and but for partitions
-/// that are new.
-pub(super) fn cover(names: &Names, table: &Table, there: &[Trigger]) -> bool {
+/// Returns whether the triggers of a table are those that it was to have until now, with this function, and fire: but for partitions that are
+/// new.
+pub(super) fn cover(names: &Names, table: &Table, function: &str, there: &[Trigger]) -> bool {
     if table.found.is_partition && table.track.triggers == Triggers::Statement {
         // Statements that name the table above fire none of them.
         return false;
     }
-    let is_well = |wanted: &Trigger| match there.iter().find(|there| wanted.fires_as(there)) {
-        Some(there) => there.is_enabled,
-        None => wanted.on != *table.name(),
+    let is_well = |wanted: &Trigger| {
+        let is_it = |there: &&Trigger| there.function == function && wanted.fires_as(there);
+        match there.iter().find(is_it) {
+            Some(there) => there.is_enabled,
+            None => wanted.on != *table.name(),
+        }
     };
     let wanted = wanted(names, table);
     wanted.iter().all(|wanted| is_well(&wanted.trigger))

@@ -104,9 +104,17 @@ pub enum Finding {
         /// The trigger.
         trigger: String,
     },
+    /// It has a trigger too many, which records its changes again, or for another table.
+    ExtraTrigger {
+        /// The table or partition.
+        on: TableName,
+        /// The trigger.
+        trigger: String,
+    },
     /// The function of the triggers does not belong to the owner of the history, or others than the owner of the table may use it, or that one may not.
     OtherPrivileges,
-    /// The table became a partition, and its triggers are those for statements: statements that name the table above leave no record.
+    /// The table became a part of another one, as a partition or because it inherits, and its triggers are those for statements: statements that name the
+    /// other one leave no record.
     StatementsOfPartition {
         /// The table above.
         of: TableName,
@@ -145,11 +153,14 @@ impl fmt::Display for Finding {
             Self::StrayTrigger { on, trigger } => {
                 write!(f, "{on}, which is none of its partitions any more, has its trigger {trigger}: track the table again")
             }
+            Self::ExtraTrigger { on, trigger } => {
+                write!(f, "{on} has a trigger {trigger} too many, which records its changes again or for another table: track the table again")
+            }
             Self::OtherPrivileges => {
                 f.write_str("the function of the triggers is not the history's own, or not for the owner of the table alone, who needs it for partitions: track the table again")
             }
             Self::StatementsOfPartition { of } => {
-                write!(f, "it is a partition of {of} now, and statements that name that one are not recorded: track it with triggers for rows")
+                write!(f, "it is a part of {of} now, and statements that name that one are not recorded: track it with triggers for rows")
             }
             Self::SchemaOfAnother { owner } => {
                 write!(f, "the schema of the history belongs to {owner}, who may drop it: give it to the owner of the history (ALTER SCHEMA ... OWNER TO)")
@@ -238,6 +249,24 @@ pub(super) async fn verify(
     }
 }
 
+/// Makes sure that a table is the one that was tracked under this name, as far as its triggers tell.
+pub(crate) async fn is_not_another(
+    history: &History,
+    connection: &mut PgConnection,
+    entry: &Entry,
+    found: &Found,
+) -> Result<(), HistoryError> {
+    let table = found.name.clone();
+    if let Some(by) = renamed(history, connection, found, &entry.function).await? {
+        return Err(HistoryError::NameOfAnother { table, by });
+    }
+    let there = triggers::there(connection, &history.names, std::slice::from_ref(&table)).await?;
+    match there.iter().any(|there| there.function != entry.function) {
+        true => Err(HistoryError::NotCovered(table)),
+        false => Ok(()),
+    }
+}
+
 /// Adds what is wrong with what was made for a table.
 async fn of_table(
     history: &History,
@@ -246,10 +275,11 @@ async fn of_table(
     table: &Table,
     mut findings: Vec<Finding>,
 ) -> Result<Vec<Finding>, HistoryError> {
+    let has_its_columns = findings.is_empty();
     findings.extend(other_triggers(history, connection, table).await?);
     if table.track.triggers == Triggers::Statement {
-        let above = catalog::above(connection, table.name()).await?;
-        let of = above.into_iter().next();
+        let parents = catalog::parents(connection, table.name()).await?;
+        let of = parents.into_iter().next();
         findings.extend(of.map(|of| Finding::StatementsOfPartition { of }));
     }
     let stray = stray_triggers(history, connection, table, &entry.function).await?;
@@ -266,7 +296,7 @@ async fn of_table(
     }
     let other = match source {
         None => Some(Finding::MissingFunction),
-        Some(source) if findings.is_empty() && is_other(history, entry, table, &source) => {
+        Some(source) if has_its_columns && is_other(history, entry, table, &source) => {
             Some(Finding::OtherFunction)
         }
         Some(_) => None,
@@ -381,8 +411,18 @@ async fn other_triggers(
             Some(_) => None,
         }
     };
-    Ok(wanted
+    let mut findings: Vec<Finding> = wanted
         .iter()
         .filter_map(|wanted| finding(&wanted.trigger))
-        .collect())
+        .collect();
+    let has_place = |there: &&Trigger| {
+        let mut wanted = wanted.iter().map(|wanted| &wanted.trigger);
+        wanted.any(|wanted| (&wanted.on, &wanted.name) == (&there.on, &there.name))
+    };
+    let extra = there.iter().filter(|there| !has_place(there));
+    findings.extend(extra.map(|extra| Finding::ExtraTrigger {
+        on: extra.on.clone(),
+        trigger: extra.name.clone(),
+    }));
+    Ok(findings)
 }
