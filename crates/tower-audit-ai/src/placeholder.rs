@@ -109,7 +109,9 @@ pub enum PlaceholderError {
     #[error(transparent)]
     MessageId(#[from] MessageIdError),
     /// It is no project id. It is not cut: it would be another project's.
-    #[error("a project id has 1 to {LONGEST_ID} bytes, and no control characters")]
+    #[error(
+        "a project id has 1 to {LONGEST_ID} bytes, no control characters, and more than blanks or dots"
+    )]
     ProjectId,
 }
 
@@ -140,7 +142,8 @@ mod tests {
         let longest = "p".repeat(LONGEST_ID);
         let placeholder = Trail::placeholder("m", &longest, "model").unwrap();
         assert_eq!(placeholder.project_id, longest);
-        for wrong in [String::new(), longest + "p", "a\nb".into(), "a\0b".into()] {
+        let wrong = ["", "a\nb", "a\0b", " ", "..", &format!("{longest}p")];
+        for wrong in wrong {
             assert_eq!(
                 Trail::placeholder("m", wrong, "model"),
                 Err(PlaceholderError::ProjectId)
@@ -149,7 +152,7 @@ mod tests {
         let no_message = Trail::placeholder("", "p", "model");
         assert_eq!(
             no_message.unwrap_err().to_string(),
-            "a message id has 1 to 255 bytes, and no control characters"
+            "a message id has 1 to 255 bytes, no control characters, and more than blanks or dots"
         );
     }
 }

@@ -60,11 +60,11 @@ pub(crate) enum Pool {
     Sqlite(SqlitePool),
 }
 
-/// Connects to a database for what has tables of its own there.
-pub(crate) async fn any_pool(settings: &Settings) -> anyhow::Result<Pool> {
+/// Connects to a database for what has tables of its own there; makes the file of SQLite if it is not there and may be made.
+pub(crate) async fn any_pool(settings: &Settings, may_make: bool) -> anyhow::Result<Pool> {
     match scheme(settings) {
         "postgres" | "postgresql" => Ok(Pool::Postgres(pool(settings).await?)),
-        "sqlite" => Ok(Pool::Sqlite(sqlite_pool(settings, false).await?)),
+        "sqlite" => Ok(Pool::Sqlite(sqlite_pool(settings, may_make).await?)),
         _ => bail!(NEITHER),
     }
 }

@@ -38,10 +38,17 @@ async fn a_look_at_costs(url: &str, store: impl TrailStore) {
     let missing = operator.runs(&["ai", "cost"]).await;
     assert_eq!(missing.code, 1, "{missing:?}");
     assert!(missing.error.contains("are missing"), "{missing:?}");
-    operator
-        .does(&["ai", "migrate", "--zone", "Europe/Berlin"])
-        .await;
-    operator.does(&["ai", "migrate"]).await;
+    assert!(missing.error.contains("`tower-audit ai migrate`"));
+    let zone = ["ai", "migrate", "--zone", "Europe/Berlin"];
+    operator.does(&zone).await;
+    let again = operator.does(&["ai", "migrate", "--json"]).await.objects();
+    assert_eq!(again[0]["zone"], "Europe/Berlin");
+    let other = operator.does(&["ai", "migrate", "--zone", "UTC"]).await;
+    assert!(
+        other.error.contains("the days stay those of Europe/Berlin"),
+        "{other:?}"
+    );
+    assert_eq!(operator.runs(&["ai", "list", "p", "-n", "0"]).await.code, 2);
     record(store).await;
     let all = operator.does(&["ai", "cost"]).await;
     assert!(all.out.contains("0.300000000003 USD"), "{}", all.out);
@@ -98,6 +105,16 @@ async fn look_at_calls(operator: &Operator, all: &str) {
 async fn costs_are_seen_in_postgres() {
     let database = Postgres::fresh().await;
     a_look_at_costs(&database.url, PgTrails::new(database.pool.clone())).await;
+}
+
+#[tokio::test]
+async fn the_file_of_the_trails_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("calls.db");
+    let operator = Operator::of(&format!("sqlite://{}", file.display()));
+    operator.does(&["ai", "migrate"]).await;
+    let cost = operator.does(&["ai", "cost"]).await;
+    assert!(cost.out.contains("all"), "{}", cost.out);
 }
 
 #[tokio::test]

@@ -410,10 +410,12 @@ async fn what_else_is_in_the_database_is_served_where_it_is_there() {
                     .unwrap();
                 History::new(postgres.pool.clone()).migrate().await.unwrap();
             }
-            false => SqliteTrails::new(sqlite.pool.clone())
-                .migrate()
-                .await
-                .unwrap(),
+            false => {
+                SqliteTrails::new(sqlite.pool.clone())
+                    .migrate()
+                    .await
+                    .unwrap();
+            }
         }
         let served = Served::start(url, &[], PASSWORD).await;
         assert_eq!(served.get("/audit/view/ai").await.status, 200);

@@ -37,7 +37,7 @@ pub(super) async fn append(pool: &PgPool, batch: &[TrailChange]) -> sqlx::Result
 }
 
 /// Returns whose days are counted, and before when no trail is taken. Nobody deletes trails meanwhile.
-async fn settings(connection: &mut PgConnection) -> sqlx::Result<(Tz, DateTime<Utc>)> {
+pub(super) async fn settings(connection: &mut PgConnection) -> sqlx::Result<(Tz, DateTime<Utc>)> {
     let settings = "SELECT zone, CASE WHEN isfinite(too_late) THEN too_late ELSE '1970-01-01Z' END AS too_late \
          FROM control_plane.ai_trails_settings FOR SHARE";
     let row = sqlx::query(settings).fetch_one(connection).await?;

@@ -19,7 +19,7 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     let hint = match code.as_ref() {
         // undefined_table, invalid_schema_name, undefined_column
         "42P01" | "3F000" | "42703" => {
-            "the tables of the trails are missing or too old: run `PgTrails::migrate`"
+            "the tables of the trails are missing or too old: run `tower-audit ai migrate`, or `PgTrails::migrate`"
         }
         // insufficient_privilege
         "42501" => {

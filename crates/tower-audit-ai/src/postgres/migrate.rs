@@ -1,12 +1,14 @@
 //! Makes the tables.
 
+use chrono_tz::Tz;
 use tower_audit_core::StoreError;
 
-use super::{PgTrails, error::store_error};
+use super::{PgTrails, append, error::store_error};
 use crate::sql::{migration_error, migrator};
 
 impl PgTrails {
-    /// Makes the tables, or brings them up to date.
+    /// Makes the tables, or brings them up to date. Returns whose days are counted, which are those of [`zone`](Self::zone) only where the tables were
+    /// made with it.
     ///
     /// Safe to call from every replica at once: the others wait for the first. All of it happens in one transaction, so dropping the future or a
     /// failure leaves the database as it was.
@@ -14,7 +16,7 @@ impl PgTrails {
     /// # Errors
     ///
     /// Returns what the database refused.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    pub async fn migrate(&self) -> Result<Tz, StoreError> {
         let mut tx = self.pool.begin().await.map_err(store_error)?;
         let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK);
         lock.execute(&mut *tx).await.map_err(store_error)?;
@@ -35,7 +37,9 @@ impl PgTrails {
         let settings = "INSERT INTO control_plane.ai_trails_settings (zone) VALUES ($1) ON CONFLICT DO NOTHING";
         let settings = sqlx::query(settings).bind(self.zone.name());
         settings.execute(&mut *tx).await.map_err(store_error)?;
-        tx.commit().await.map_err(store_error)
+        let (zone, _) = append::settings(&mut tx).await.map_err(store_error)?;
+        tx.commit().await.map_err(store_error)?;
+        Ok(zone)
     }
 }
 

@@ -65,9 +65,10 @@ impl fmt::Debug for MessageId {
     }
 }
 
-/// Returns whether text is an id that every database takes, an index and a path of a page included.
+/// Returns whether text is an id that every database takes, and an index, and as a part of its path the page that shows it.
 pub(crate) fn is_id(text: &str) -> bool {
-    (1..=LONGEST_ID).contains(&text.len()) && !text.chars().any(char::is_control)
+    let is_in_the_way = matches!(text.trim(), "" | "." | "..");
+    text.len() <= LONGEST_ID && !is_in_the_way && !text.chars().any(char::is_control)
 }
 
 /// How many bytes an id has at most.
@@ -75,5 +76,7 @@ pub(crate) const LONGEST_ID: usize = 255;
 
 /// It is no message id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a message id has 1 to {LONGEST_ID} bytes, and no control characters")]
+#[error(
+    "a message id has 1 to {LONGEST_ID} bytes, no control characters, and more than blanks or dots"
+)]
 pub struct MessageIdError;

@@ -105,7 +105,9 @@ async fn count(
 }
 
 /// Returns whose days are counted, and before when no trail is taken.
-async fn settings(connection: &mut SqliteConnection) -> sqlx::Result<(Tz, DateTime<Utc>)> {
+pub(super) async fn settings(
+    connection: &mut SqliteConnection,
+) -> sqlx::Result<(Tz, DateTime<Utc>)> {
     let settings = "SELECT zone, too_late_micros FROM ai_trails_settings";
     let settings = sqlx::query(settings).fetch_one(connection).await?;
     let zone: &str = settings.try_get("zone")?;

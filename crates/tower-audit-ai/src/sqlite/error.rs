@@ -21,7 +21,9 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
         _ => (0, false),
     };
     let hint = match code {
-        1 if is_missing => "the tables of the trails are missing: run `SqliteTrails::migrate`",
+        1 if is_missing => {
+            "the tables of the trails are missing: run `tower-audit ai migrate`, or `SqliteTrails::migrate`"
+        }
         // SQLITE_PERM, SQLITE_READONLY
         3 | 8 => "the database file is read-only: let this user write to it and to its folder",
         // SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH

@@ -15,8 +15,8 @@ pub(super) struct List {
     project: String,
 
     /// How many calls at most
-    #[arg(long, short = 'n', default_value_t = 50)]
-    limit: usize,
+    #[arg(long, short = 'n', default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
 }
 
 /// Shows the calls of a project.
@@ -25,7 +25,7 @@ pub(super) async fn list(
     args: &List,
     output: &mut Output,
 ) -> anyhow::Result<Done> {
-    let (mut left, mut older, mut rows) = (args.limit, None, Vec::new());
+    let (mut left, mut older, mut rows) = (usize::try_from(args.limit)?, None, Vec::new());
     while left > 0 {
         let size = u16::try_from(left)
             .unwrap_or(u16::MAX)

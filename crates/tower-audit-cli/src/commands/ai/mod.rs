@@ -27,9 +27,9 @@ pub(crate) struct Ai {
 enum Action {
     /// Make the tables of the trails, or bring them up to date
     Migrate {
-        /// Whose days are counted, if the tables are made: Europe/Berlin
-        #[arg(long, value_name = "ZONE", default_value = "UTC")]
-        zone: Tz,
+        /// Whose days are counted, if the tables are made: Europe/Berlin [default: UTC]
+        #[arg(long, value_name = "ZONE")]
+        zone: Option<Tz>,
     },
     /// Say what calls took and cost, by project, or of one project by day and by model
     Cost(cost::Cost),
@@ -56,19 +56,43 @@ pub(super) async fn run(
     args: Ai,
     output: &mut Output,
 ) -> anyhow::Result<Done> {
-    let pool = connect::any_pool(settings).await?;
+    let may_make = matches!(args.action, Action::Migrate { .. });
+    let pool = connect::any_pool(settings, may_make).await?;
+    let elsewhere = settings.schema.as_deref();
+    let is_elsewhere = elsewhere.is_some_and(|schema| schema != "control_plane");
+    if is_elsewhere && matches!(pool, Pool::Postgres(_)) {
+        output.aside(
+            "the trails of calls are in the schema control_plane: another one is for the events",
+        )?;
+    }
     if let Action::Migrate { zone } = args.action {
-        match pool {
-            Pool::Postgres(pool) => PgTrails::new(pool).zone(zone).migrate().await?,
-            Pool::Sqlite(pool) => SqliteTrails::new(pool).zone(zone).migrate().await?,
-        }
-        output.line("the tables of the trails are up to date")?;
-        return Ok(Done::Well);
+        return migrate(pool, zone, output).await;
     }
     match pool {
         Pool::Postgres(pool) => of(&PgTrails::new(pool), args.action, output).await,
         Pool::Sqlite(pool) => of(&SqliteTrails::new(pool), args.action, output).await,
     }
+}
+
+/// Makes the tables, and says whose days they count.
+async fn migrate(pool: Pool, zone: Option<Tz>, output: &mut Output) -> anyhow::Result<Done> {
+    let wanted = zone.unwrap_or(Tz::UTC);
+    let counted = match pool {
+        Pool::Postgres(pool) => PgTrails::new(pool).zone(wanted).migrate().await?,
+        Pool::Sqlite(pool) => SqliteTrails::new(pool).zone(wanted).migrate().await?,
+    };
+    if zone.is_some_and(|zone| zone != counted) {
+        output.aside(format!(
+            "the days stay those of {counted}: what they add up to was counted like that"
+        ))?;
+    }
+    match output.is_json {
+        true => output.json(&json!({ "zone": counted.name() }))?,
+        false => output.line(format!(
+            "the tables of the trails are up to date, and days are those of {counted}"
+        ))?,
+    }
+    Ok(Done::Well)
 }
 
 async fn of(trails: &impl TrailStore, action: Action, output: &mut Output) -> anyhow::Result<Done> {
@@ -94,7 +118,7 @@ async fn of(trails: &impl TrailStore, action: Action, output: &mut Output) -> an
             let days = trails.recount().await?;
             match output.is_json {
                 true => output.json(&json!({ "days": days }))?,
-                false => output.line(format!("{days} days are counted again"))?,
+                false => output.line(format!("days that were counted again: {days}"))?,
             }
             Ok(Done::Well)
         }
