@@ -92,6 +92,17 @@ BEGIN
 END
 $function$;
 
+-- A text that is too long. Nobody's write must fail because there is no room for its bytes, or no other encoding of it.
+CREATE FUNCTION "{schema}"."{table}_digest"(value text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+AS $function$
+BEGIN
+    RETURN "{schema}"."{table}_digest"(pg_catalog.convert_to(value, 'UTF8'));
+EXCEPTION WHEN out_of_memory OR program_limit_exceeded OR internal_error OR character_not_in_repertoire OR untranslatable_character THEN
+    RETURN '{"tower_audit": "unknown"}';
+END
+$function$;
+
 -- A value that a keyed hash stands for.
 CREATE FUNCTION "{schema}"."{table}_hashed"(key_id text, value text) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -106,7 +117,7 @@ $function$;
 -- What a trigger does about a table whose columns are not those that its function was made for: it goes by the names that are known to mean
 -- what they did. What has another name is hidden. Decimal numbers are written as text, as everywhere.
 CREATE FUNCTION "{schema}"."{table}_untyped"(
-    old_row jsonb, new_row jsonb, keys text[], known text[], ignored text[], masked text[], numbers text[],
+    old_row jsonb, new_row jsonb, keys text[], known text[], ignored text[], masked text[], numbers text[], longest bigint,
     OUT o jsonb, OUT n jsonb, OUT k jsonb, OUT p jsonb
 )
     LANGUAGE plpgsql IMMUTABLE
@@ -119,12 +130,14 @@ BEGIN
             WHEN jsonb_typeof(old_row -> c.name) = 'null' THEN 'null'
             WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}'
             WHEN c.name <> ALL (known) THEN '{"tower_audit": "unknown"}'
+            WHEN pg_column_size(old_row -> c.name) > longest THEN '{"tower_audit": "unknown"}'
             WHEN c.name = ANY (numbers) THEN to_jsonb(old_row ->> c.name)
             ELSE old_row -> c.name END) FILTER (WHERE old_row IS NOT NULL),
         jsonb_object_agg(c.name, CASE
             WHEN jsonb_typeof(new_row -> c.name) = 'null' THEN 'null'
             WHEN c.name = ANY (masked) THEN '{"tower_audit": "masked"}'
             WHEN c.name <> ALL (known) THEN '{"tower_audit": "unknown"}'
+            WHEN pg_column_size(new_row -> c.name) > longest THEN '{"tower_audit": "unknown"}'
             WHEN c.name = ANY (numbers) THEN to_jsonb(new_row ->> c.name)
             ELSE new_row -> c.name END) FILTER (WHERE new_row IS NOT NULL)
         INTO o, n
@@ -150,6 +163,34 @@ BEGIN
 END
 $function$;
 
+-- Whether a table has these columns and no others, as it is now. A transaction that sees the catalog as it was does not know.
+CREATE FUNCTION "{schema}"."{table}_columns_are"(relation regclass, numbers smallint[], names text[], types oid[]) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable') AND (
+        SELECT array_agg(f.attnum ORDER BY f.attnum) = numbers AND array_agg(f.attname::text ORDER BY f.attnum) = names
+            AND array_agg(f.atttypid ORDER BY f.attnum) = types
+        FROM pg_catalog.pg_attribute AS f WHERE f.attrelid = relation AND f.attnum > 0 AND NOT f.attisdropped);
+END
+$function$;
+
+-- The same, once for as long as the table stays as it is: what is immutable is asked when an expression is planned, and the plan of one in which a
+-- table is named as a constant is made anew when that table is changed. Whoever writes to it holds it, so it is not changed in between. It asks
+-- a volatile function, which sees what was committed until then and not only what its caller sees: COPY looks at the database before it waits for
+-- the table.
+CREATE FUNCTION "{schema}"."{table}_keeps_columns"(relation regclass, numbers smallint[], names text[], types oid[]) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN "{schema}"."{table}_columns_are"(relation, numbers, names, types) IS TRUE;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION "{schema}"."{table}_columns_are"(regclass, smallint[], text[], oid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION "{schema}"."{table}_keeps_columns"(regclass, smallint[], text[], oid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION "{schema}"."{table}_hashed"(text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION "{schema}"."{table}_untyped"(jsonb, jsonb, text[], text[], text[], text[], text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION "{schema}"."{table}_untyped"(jsonb, jsonb, text[], text[], text[], text[], text[], bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION "{schema}"."{table}_append_only"() FROM PUBLIC;

@@ -238,13 +238,16 @@ const SOURCES: &[(i64, &str, &str)] = &[(
 )];
 
 /// The functions that the migrations make, and their arguments.
-const FUNCTIONS: [(&str, &str); 4] = [
+const FUNCTIONS: [(&str, &str); 7] = [
     ("_append_only", ""),
+    ("_columns_are", "regclass, smallint[], text[], oid[]"),
+    ("_keeps_columns", "regclass, smallint[], text[], oid[]"),
     ("_digest", "bytea"),
+    ("_digest", "text"),
     ("_hashed", "text, text"),
     (
         "_untyped",
-        "jsonb, jsonb, text[], text[], text[], text[], text[]",
+        "jsonb, jsonb, text[], text[], text[], text[], text[], bigint",
     ),
 ];
 

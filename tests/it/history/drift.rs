@@ -234,6 +234,21 @@ async fn a_value_that_json_has_no_room_for_breaks_no_write() {
 }
 
 #[tokio::test]
+async fn a_value_of_which_the_text_has_no_room_breaks_no_write() {
+    for triggers in BOTH {
+        let db = Tracked::with("CREATE TABLE jobs (id int PRIMARY KEY, note jsonb)").await;
+        db.track("jobs", Track::new().triggers(triggers)).await;
+        // Written as `\u0001` it takes more than the gigabyte that a text may have.
+        db.run("INSERT INTO jobs VALUES (1, to_jsonb(repeat(chr(1), 180000000)))")
+            .await;
+        assert_eq!(
+            db.told().await,
+            [json!({"insert": {"id": 1}, "new": {"id": 1, "note": {"tower_audit": "unknown"}}})]
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_text_of_no_character_set_breaks_no_write() {
     for triggers in BOTH {
         let options = "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'";

@@ -12,6 +12,7 @@ use sqlx::Executor as _;
 use tower_audit_history::{Finding, Track, Triggers};
 
 use super::support::{Tracked, name};
+use crate::support::soon;
 
 const SECRET: &str = "s3cr3t";
 const BOTH: [Triggers; 2] = [Triggers::Row, Triggers::Statement];
@@ -274,6 +275,68 @@ async fn a_transaction_that_began_before_a_migration_shows_no_masked_value() {
         assert_eq!(db.changes().await.len(), 1);
         assert!(!db.everything().await.contains(SECRET));
     }
+}
+
+/// COPY looks at the database as it was before it waited for the table.
+#[tokio::test]
+async fn a_copy_that_waited_for_a_migration_shows_no_masked_value() {
+    for triggers in BOTH {
+        let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY, a text, secret text)").await;
+        db.track("t", Track::new().mask(["secret"]).triggers(triggers))
+            .await;
+        let mut migration = db.session().await;
+        let swap = "BEGIN; ALTER TABLE t RENAME a TO b; ALTER TABLE t RENAME secret TO a; ALTER TABLE t RENAME b TO secret";
+        migration.execute(swap).await.unwrap();
+        let mut session = db.session().await;
+        let write = tokio::spawn(async move {
+            let mut copy = session.copy_in_raw("COPY t (id, a) FROM STDIN").await?;
+            copy.send(b"1\ts3cr3t\n".as_slice()).await?;
+            copy.finish().await
+        });
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'COPY t%')";
+        soon(async {
+            while !sqlx::query_scalar::<_, bool>(waits)
+                .fetch_one(&db.database.pool)
+                .await
+                .unwrap()
+            {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        migration.execute("COMMIT").await.unwrap();
+        assert_eq!(soon(write).await.unwrap().unwrap(), 1);
+        assert_eq!(db.changes().await.len(), 1);
+        assert!(!db.everything().await.contains(SECRET));
+    }
+}
+
+#[tokio::test]
+async fn the_columns_are_looked_at_once_and_again_when_the_table_was_changed() {
+    let db = Tracked::with("CREATE TABLE t (id int PRIMARY KEY, a text, secret text)").await;
+    db.track("t", Track::new().mask(["secret"])).await;
+    let mut session = db.session().await;
+    session
+        .execute("SET track_functions = 'all'")
+        .await
+        .unwrap();
+    let mut looked = async |sql: &str| -> i64 {
+        let sql = format!("{sql}; SELECT pg_stat_force_next_flush()");
+        session.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+        let calls = "SELECT coalesce(pg_stat_get_function_calls('control_plane.row_changes_columns_are'::regproc), 0)";
+        sqlx::query_scalar(calls)
+            .fetch_one(&mut session)
+            .await
+            .unwrap()
+    };
+    let write =
+        "INSERT INTO t VALUES (1, 'a', 'b'), (2, 'a', 'b'); UPDATE t SET a = 'c'; DELETE FROM t";
+    assert_eq!(looked(write).await, 1);
+    assert_eq!(looked(write).await, 1);
+    db.run("ALTER TABLE t RENAME a TO d; ALTER TABLE t RENAME d TO a")
+        .await;
+    assert_eq!(looked(write).await, 2);
+    assert_eq!(looked(write).await, 2);
 }
 
 #[tokio::test]

@@ -192,6 +192,42 @@ impl Cx<'_> {
         )
     }
 
+    /// Returns the condition that the table has the columns that the function knows, which is found out when it is planned, and so once for as long as
+    /// the table stays as it is. A partition has no such condition, because it is another table, and a table that was restored does not meet it.
+    fn keeps_columns(&self) -> Option<String> {
+        let found = &self.table.found;
+        if found.is_partitioned {
+            return None;
+        }
+        let list = |item: fn(&FoundColumn) -> String| {
+            let items: Vec<String> = found.columns.iter().map(item).collect();
+            items.join(",")
+        };
+        let names: Vec<&str> = found
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        Some(format!(
+            "TG_RELID = {oid} AND {}('{oid}'::regclass, '{{{}}}'::smallint[], {}, '{{{}}}'::oid[])",
+            self.names.quoted("_keeps_columns"),
+            list(|column| column.number.to_string()),
+            array(&names),
+            list(|column| column.type_oid.to_string()),
+            oid = found.oid,
+        ))
+    }
+
+    /// Returns whether all that stands in the history for a row of this table can always be made, also of values that are too long.
+    fn is_always_written(&self) -> bool {
+        let columns = &self.table.columns;
+        let most: u64 = columns
+            .iter()
+            .map(|column| value::most_bytes(column, self.table.track.longest_value))
+            .sum();
+        most < MOST_BYTES && columns.iter().all(value::is_always_written)
+    }
+
     /// Returns the operation, by a name that no column can have where columns are about.
     fn op(&self) -> &'static str {
         match self.table.track.triggers {
@@ -381,13 +417,14 @@ impl Cx<'_> {
         };
         let ignored: Vec<&str> = track.ignore.iter().map(String::as_str).collect();
         format!(
-            "{}({old}, {new}, {}, {}, {}, {}, {})",
+            "{}({old}, {new}, {}, {}, {}, {}, {}, {})",
             self.names.quoted("_untyped"),
             names(&mut key.iter()),
             self.known(),
             array(&ignored),
             array(&self.masked()),
-            names(&mut columns.iter().filter(|column| column.found.is_numeric()))
+            names(&mut columns.iter().filter(|column| column.found.is_numeric())),
+            track.longest_value
         )
     }
 
@@ -455,6 +492,9 @@ const WHO: &str = "(tower_audit.c ->> 'audit_id')::uuid, coalesce(tower_audit.c 
 /// JSON of: too large together, or of no character set.
 const OTHER_COLUMNS: &str = "undefined_column OR datatype_mismatch OR undefined_function OR ambiguous_function \
      OR invalid_text_representation OR internal_error OR out_of_memory OR program_limit_exceeded OR character_not_in_repertoire OR untranslatable_character";
+
+/// The most bytes of values that surely have room in JSON: less than half of what the database takes (`JENTRY_OFFLENMASK`).
+const MOST_BYTES: u64 = 100 << 20;
 
 /// How values are written, and the types of which that depends on a setting.
 pub(crate) const PINNED: [(&str, &str, &[&str]); 5] = [

@@ -7,64 +7,98 @@ use super::{
 use crate::{names::literal, track::table::Column};
 
 /// Returns what the function does.
+///
+/// What is sure of its columns, and can write whatever they have, needs no block with an exception, which takes its time.
 pub(super) fn body(cx: &Cx<'_>) -> String {
+    let recorded = match cx.keeps_columns() {
+        Some(sure) if cx.is_always_written() => format!(
+            "  IF {sure} THEN\n{}  ELSE\n{}  END IF;\n",
+            typed(cx, |_| String::new()),
+            careful(cx, |rows| format!(
+                "      IF {} THEN END IF;\n",
+                cx.shape(rows)
+            ))
+        ),
+        Some(sure) => careful(cx, |rows| {
+            format!(
+                "      IF {sure} THEN ELSIF {} THEN END IF;\n",
+                cx.shape(rows)
+            )
+        }),
+        None => careful(cx, |rows| {
+            format!("      IF {} THEN END IF;\n", cx.shape(rows))
+        }),
+    };
     format!(
         "\
 {CONTEXT}
   o jsonb; n jsonb; k jsonb; p jsonb;{declarations}
 BEGIN
-  BEGIN
-    IF TG_OP = 'UPDATE' THEN
-      IF {shape_of_both} THEN END IF;
-{update}    ELSIF TG_OP = 'INSERT' THEN
-      IF {shape_of_new} THEN END IF;
-      n := {inserted};
-      k := {key_of_new};
-    ELSIF TG_OP = 'DELETE' THEN
-      IF {shape_of_old} THEN END IF;
-      o := {deleted};
-      k := {key_of_old};
-    ELSE
-      k := '{{}}';
-      o := {truncated};
-    END IF;
-  EXCEPTION WHEN {OTHER_COLUMNS} THEN
-{untyped}  END;
-{without_context}  {insert} VALUES (lower(TG_OP), {table_name}, k, p, o, n, {WHO});
+{recorded}{without_context}  {insert} VALUES (lower(TG_OP), {table_name}, k, p, o, n, {WHO});
   RETURN NULL;
 END",
         declarations = cx.declarations(),
-        update = update(cx),
-        shape_of_both = cx.shape(&["NEW", "OLD"]),
-        shape_of_new = cx.shape(&["NEW"]),
-        shape_of_old = cx.shape(&["OLD"]),
-        inserted = cx.object(&cx.table.columns, "NEW"),
-        deleted = cx.object(&cx.table.columns, "OLD"),
-        key_of_new = cx.key("NEW"),
-        key_of_old = cx.key("OLD"),
-        truncated = cx.truncated(),
-        untyped = untyped(cx),
         without_context = cx.without_context(),
         insert = cx.insert(),
         table_name = cx.table_name(),
     )
 }
 
-/// Returns the chain that finds out which columns an update changed. Each expression costs, and most columns stay as they are: they are
+/// Returns a block that goes on whatever the columns are, and whatever they have.
+fn careful(cx: &Cx<'_>, check: impl Fn(&[&str]) -> String) -> String {
+    format!(
+        "  BEGIN\n{}  EXCEPTION WHEN {OTHER_COLUMNS} THEN\n{}  END;\n",
+        typed(cx, check),
+        untyped(cx)
+    )
+}
+
+/// Returns what is done for a table that has the columns that the function knows, which are checked as it is told.
+fn typed(cx: &Cx<'_>, check: impl Fn(&[&str]) -> String) -> String {
+    format!(
+        "    IF TG_OP = 'UPDATE' THEN
+{shape_of_both}{update}    ELSIF TG_OP = 'INSERT' THEN
+{shape_of_new}      n := {inserted};
+      k := {key_of_new};
+    ELSIF TG_OP = 'DELETE' THEN
+{shape_of_old}      o := {deleted};
+      k := {key_of_old};
+    ELSE
+      k := '{{}}';
+      o := {truncated};
+    END IF;
+",
+        update = update(cx),
+        shape_of_both = check(&["NEW", "OLD"]),
+        shape_of_new = check(&["NEW"]),
+        shape_of_old = check(&["OLD"]),
+        inserted = cx.object(&cx.table.columns, "NEW"),
+        deleted = cx.object(&cx.table.columns, "OLD"),
+        key_of_new = cx.key("NEW"),
+        key_of_old = cx.key("OLD"),
+        truncated = cx.truncated(),
+    )
+}
+
+/// Returns the chain that finds out which columns an update changed. Each expression costs, and of many columns most stay as they are: they are
 /// asked about in groups first.
 fn update(cx: &Cx<'_>) -> String {
     let columns = &cx.table.columns;
     let mut chain = String::new();
-    for group in columns.chunks(GROUP) {
+    let group = if columns.len() > FEW { GROUP } else { 1 };
+    for group in columns.chunks(group) {
+        let all: String = group.iter().map(|column| changed(cx, column)).collect();
         let any: Vec<String> = group
             .iter()
             .map(|column| differs(column, "OLD", "NEW"))
             .collect();
-        chain.push_str(&format!("      IF {} THEN\n", any.join(" OR ")));
-        for column in group {
-            chain.push_str(&changed(cx, column));
+        match group.len() {
+            1 => chain.push_str(&all),
+            _ => chain.push_str(&format!(
+                "      IF {} THEN\n{all}      END IF;\n",
+                any.join(" OR ")
+            )),
         }
-        chain.push_str("      END IF;\n");
     }
     // Nobody can tell which row of a table without a key it was, but by all of it.
     let all_of_old = match cx.table.key.is_empty() {
@@ -77,11 +111,12 @@ fn update(cx: &Cx<'_>) -> String {
     )
 }
 
-/// Returns what is noted of a column if it was changed.
+/// Returns what is noted of a column if it was changed. Of most rows it is one that was.
 fn changed(cx: &Cx<'_>, column: &Column) -> String {
     let name = literal(&column.found.name);
     let differs = differs(column, "OLD", "NEW");
-    let (old, new) = (cx.value(column, "OLD"), cx.value(column, "NEW"));
+    let object = |row: &str| format!("jsonb_build_object({name}, {})", cx.value(column, row));
+    let (old, new) = (object("OLD"), object("NEW"));
     let key = match column.is_key {
         true if column.found.is_numeric() => format!(
             " IF {} THEN p := {}; END IF;",
@@ -92,8 +127,9 @@ fn changed(cx: &Cx<'_>, column: &Column) -> String {
         false => String::new(),
     };
     format!(
-        "        IF {differs} THEN o := coalesce(o, '{{}}') || jsonb_build_object({name}, {old}); \
-         n := coalesce(n, '{{}}') || jsonb_build_object({name}, {new});{key} END IF;\n"
+        "      IF {differs} THEN\n\
+         \x20       IF n IS NULL THEN o := {old}; n := {new}; ELSE o := o || {old}; n := n || {new}; END IF;{key}\n\
+         \x20     END IF;\n"
     )
 }
 
@@ -126,3 +162,6 @@ fn untyped(cx: &Cx<'_>) -> String {
 
 /// How many columns are asked about together.
 const GROUP: usize = 4;
+
+/// As many columns, and no more, are asked about one by one.
+const FEW: usize = 12;

@@ -38,17 +38,40 @@ impl Cx<'_> {
 
     /// Returns the value, or what stands for it if it is too long.
     fn bounded(&self, column: &Column, field: &str) -> String {
-        let bytes = match column.found.sort {
+        let long = match column.found.sort {
             Sort::Bytes => field.to_owned(),
-            _ => format!("convert_to({}, 'UTF8')", text(column, field)),
+            _ => text(column, field),
         };
         format!(
-            "CASE WHEN {} > {} THEN {}({bytes}) ELSE to_jsonb({}) END",
+            "CASE WHEN {} > {} THEN {}({long}) ELSE to_jsonb({}) END",
             length(column, field),
             self.table.track.longest_value,
             self.names.quoted("_digest"),
             shown(column, field),
         )
+    }
+}
+
+/// Returns whether what stands in the history for a value of this column can always be made. To make the text of others, or a hash, may fail where there
+/// is no room for it.
+pub(super) fn is_always_written(column: &Column) -> bool {
+    let found = &column.found;
+    match (column.mask, found.sort) {
+        (Some(Mask::Hidden), _) => true,
+        (Some(Mask::Hashed), _) => false,
+        (None, Sort::Exact | Sort::Text | Sort::Bytes) => found.is_builtin(),
+        (None, Sort::Image) => found.is_builtin() && !found.is_long,
+        (None, Sort::Foreign) => found.is_numeric(),
+    }
+}
+
+/// Returns how many bytes what stands in the history for a value of this column has at most.
+pub(super) fn most_bytes(column: &Column, longest_value: u32) -> u64 {
+    // A text of 65,536 characters, or a number with all digits that it may have.
+    let short = 1 << 18;
+    match column.found.is_long && column.mask.is_none() {
+        true => u64::from(longest_value).max(short),
+        false => short,
     }
 }
 
