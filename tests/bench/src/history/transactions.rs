@@ -31,25 +31,30 @@ pub(super) fn run(
     key: &str,
 ) -> anyhow::Result<()> {
     let (runtime, pool) = (&database.runtime, &database.pool);
-    let before = runtime.block_on(recorded(pool, Table::Tracked, UPDATE))?;
-    let begun = Arc::new(AtomicI64::new(0));
-    let clients =
-        [Table::Plain, Table::Tracked].map(|table| Client::new(pool.clone(), table, &begun));
-    let mut done = [0_usize; 2];
-    for (thing, client) in clients.iter().enumerate() {
-        done[thing] += runtime.block_on(client.all_for(time / 4))?.0;
+    let mut before = [0_i64; 4];
+    for (before, table) in before.iter_mut().zip(TABLES).skip(1) {
+        *before = runtime.block_on(recorded(pool, table, UPDATE))?;
     }
-    let [none, ours]: [Rounds; 2] = in_turns(rounds, |thing| {
+    let begun = Arc::new(AtomicI64::new(0));
+    let clients = TABLES.map(|table| Client::new(pool.clone(), table, &begun));
+    let mut done = [0_usize; 4];
+    for (done, client) in done.iter_mut().zip(&clients) {
+        *done += runtime.block_on(client.all_for(time / 4))?.0;
+    }
+    let [none, ours, generic, constant]: [Rounds; 4] = in_turns(rounds, |thing| {
         let (transactions, speed) = runtime.block_on(clients[thing].all_for(time))?;
         done[thing] += transactions;
         Ok(speed)
     })?;
-    let updates = i64::try_from(done[1])?;
-    let recorded = ensure_recorded(pool, Table::Tracked, UPDATE, before, updates);
-    runtime.block_on(recorded)?;
+    for ((table, before), done) in TABLES.into_iter().zip(before).zip(done).skip(1) {
+        let recorded = ensure_recorded(pool, table, UPDATE, before, i64::try_from(done)?);
+        runtime.block_on(recorded)?;
+    }
     summary.set(format!("{key}_none"), none.median());
     summary.set(key, ours.median());
     summary.set(format!("{key}_ratio"), ours.times(&none));
+    summary.set(format!("{key}_generic_ratio"), generic.times(&none));
+    summary.set(format!("{key}_constant_ratio"), constant.times(&none));
     Ok(())
 }
 
@@ -100,12 +105,12 @@ impl Client {
 
     async fn transaction(&self) -> anyhow::Result<()> {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
-        if self.table == Table::Tracked {
-            let mut tx = AuditedTransaction::begin(&self.pool, context()).await?;
+        if self.table == Table::Plain {
+            let mut tx = self.pool.begin().await?;
             self.work(&mut tx, number).await?;
             tx.commit().await?;
         } else {
-            let mut tx = self.pool.begin().await?;
+            let mut tx = AuditedTransaction::begin(&self.pool, context()).await?;
             self.work(&mut tx, number).await?;
             tx.commit().await?;
         }
@@ -139,6 +144,13 @@ fn context() -> ChangeContext {
         .event_id(EventId::from_uuid(Uuid::now_v7()))
         .tenant_id("tenant-7")
 }
+
+const TABLES: [Table; 4] = [
+    Table::Plain,
+    Table::Tracked,
+    Table::Generic,
+    Table::Constant,
+];
 
 const UPDATE: &str = "update";
 const TELLER: &str = "UPDATE bench.tellers SET balance = balance + 1 WHERE id = $1 % 500 + 1";

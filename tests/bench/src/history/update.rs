@@ -33,7 +33,7 @@ pub(super) fn run(summary: &mut Summary, database: &Database, rounds: usize) -> 
     }
     room(summary, database)?;
     let [none, ours, generic, constant]: [Rounds; 4] =
-        in_turns(rounds, |thing| runtime.block_on(all[thing].cost()))?;
+        in_turns(rounds, |thing| runtime.block_on(all[thing].cost(database)))?;
     for updates in all.iter().skip(1) {
         let Updates { table, done, .. } = *updates;
         runtime.block_on(ensure_recorded(&database.pool, table, UPDATE, 0, done))?;
@@ -104,9 +104,13 @@ impl Updates {
         Ok(())
     }
 
-    /// Returns the microseconds of a processor that one takes.
-    async fn cost(&mut self) -> anyhow::Result<f64> {
-        self.backend.next_request().await?;
+    /// Returns the microseconds of a processor that one takes. Each time by another process: where its memory happens to be makes one of them slower than
+    /// another for as long as it lives.
+    async fn cost(&mut self, database: &Database) -> anyhow::Result<f64> {
+        self.backend = Backend::connect(database).await?;
+        for _ in 0..WARM_UP {
+            self.one().await?;
+        }
         let before = self.backend.busy_ns()?;
         for _ in 0..STATEMENTS {
             self.one().await?;
@@ -131,6 +135,9 @@ const UPDATE: &str = "update";
 
 /// How many changes are made to see what room they take.
 const CHANGES: usize = 10_000;
+
+/// How many statements a process does before it is measured.
+const WARM_UP: usize = 50;
 
 /// How many statements are measured together.
 pub(super) const STATEMENTS: usize = 200;
