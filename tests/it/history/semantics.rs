@@ -464,7 +464,8 @@ async fn a_value_that_is_too_long_is_recorded_by_its_hash(triggers: Triggers) {
         .await;
     db.run(
         "INSERT INTO t VALUES (1, repeat('x', 100), repeat('x', 101)::bytea, to_jsonb(repeat('x', 101)), to_json(repeat('x', 101)));
-         UPDATE t SET a = repeat('x', 101); UPDATE t SET c = to_jsonb(repeat('x', 100000))",
+         UPDATE t SET a = repeat('x', 101); UPDATE t SET c = to_jsonb(repeat('x', 100000));
+         UPDATE t SET a = 'y', b = 'y'",
     )
     .await;
     let told = db.told().await;
@@ -480,6 +481,8 @@ async fn a_value_that_is_too_long_is_recorded_by_its_hash(triggers: Triggers) {
     assert_eq!(told[1]["new"]["a"], digest);
     // The table takes less for it.
     assert_eq!(told[2]["new"]["c"]["bytes"], 100_002);
+    assert_eq!(told[3]["old"], json!({"a": digest, "b": digest}));
+    assert_eq!(told[3]["new"], json!({"a": "y", "b": "\\x79"}));
 }
 
 async fn what_was_rolled_back_is_not_there(triggers: Triggers) {

@@ -2,7 +2,7 @@
 
 use super::{
     CONTEXT, Cx, OTHER_COLUMNS, WHO,
-    value::{differs, moves},
+    value::{differs, moves, raw},
 };
 use crate::{names::literal, track::table::Column};
 
@@ -111,12 +111,23 @@ fn update(cx: &Cx<'_>) -> String {
     )
 }
 
-/// Returns what is noted of a column if it was changed. Of most rows it is one that was.
+/// Returns what is noted of a column if it was changed. Most updates change one, and from one short value to another.
 fn changed(cx: &Cx<'_>, column: &Column) -> String {
     let name = literal(&column.found.name);
     let differs = differs(column, "OLD", "NEW");
-    let object = |row: &str| format!("jsonb_build_object({name}, {})", cx.value(column, row));
-    let (old, new) = (object("OLD"), object("NEW"));
+    let object = |value: String| format!("jsonb_build_object({name}, {value})");
+    let (old, new) = (
+        object(cx.value(column, "OLD")),
+        object(cx.value(column, "NEW")),
+    );
+    let first = match cx.are_short(column, &["OLD", "NEW"]) {
+        Some(are_short) => format!(
+            "IF n IS NULL AND {are_short} THEN o := {}; n := {}; ELSE",
+            object(raw(column, "OLD")),
+            object(raw(column, "NEW"))
+        ),
+        None => format!("IF n IS NULL THEN o := {old}; n := {new}; ELSE"),
+    };
     let key = match column.is_key {
         true if column.found.is_numeric() => format!(
             " IF {} THEN p := {}; END IF;",
@@ -128,7 +139,7 @@ fn changed(cx: &Cx<'_>, column: &Column) -> String {
     };
     format!(
         "      IF {differs} THEN\n\
-         \x20       IF n IS NULL THEN o := {old}; n := {new}; ELSE o := o || {old}; n := n || {new}; END IF;{key}\n\
+         \x20       {first} o := coalesce(o, '{{}}') || {old}; n := coalesce(n, '{{}}') || {new}; END IF;{key}\n\
          \x20     END IF;\n"
     )
 }

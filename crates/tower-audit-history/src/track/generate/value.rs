@@ -36,6 +36,21 @@ impl Cx<'_> {
         )
     }
 
+    /// Returns the condition that the values of a column are there, and none is too long: of one whose length can be asked for at once, and that stands in
+    /// the history as it is.
+    pub(super) fn are_short(&self, column: &Column, rows: &[&str]) -> Option<String> {
+        let is_asked = column.mask.is_none() && column.found.is_long;
+        if !is_asked || !matches!(column.found.sort, Sort::Text | Sort::Bytes) {
+            return None;
+        }
+        let is_short = |row: &&str| {
+            let length = length(column, &field(column, row));
+            format!("{length} <= {}", self.table.track.longest_value)
+        };
+        let all: Vec<String> = rows.iter().map(is_short).collect();
+        Some(all.join(" AND "))
+    }
+
     /// Returns the value, or what stands for it if it is too long.
     fn bounded(&self, column: &Column, field: &str) -> String {
         let long = match column.found.sort {
