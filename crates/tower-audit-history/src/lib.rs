@@ -61,7 +61,7 @@
 //! | an array that does not begin at 1 | as one that does: [`revert`](History::revert) gives it other bounds |
 //! | a masked column | `{"tower_audit": "masked"}`, or `{"tower_audit": "hmac-sha256:<id>:<hash>"}` |
 //! | more than [`longest_value`](Track::longest_value) bytes | `{"tower_audit": "sha256:<hash>", "bytes": <length>}` |
-//! | a column that was added or renamed since | `{"tower_audit": "unknown"}` |
+//! | a column that was added or renamed since, and a value too long for any text of it | `{"tower_audit": "unknown"}` |
 //!
 //! A value of `jsonb` that no reader takes as it is, with more digits than a float has or hundreds of brackets, is read as its text.
 //!
